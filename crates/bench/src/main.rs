@@ -1,0 +1,3 @@
+//! Chasqui: bench.
+
+fn main() {}

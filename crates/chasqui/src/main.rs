@@ -1,0 +1,3 @@
+//! Chasqui: chasqui.
+
+fn main() {}

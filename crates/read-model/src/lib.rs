@@ -1,0 +1,1 @@
+//! Chasqui: read-model.

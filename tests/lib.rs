@@ -1,0 +1,1 @@
+//! End-to-end stories of Chasqui; everything is under `it/`.
