@@ -1,0 +1,86 @@
+//! The stream `IDENT`: who exists, which names are taken, which sessions are open, which pair has which room.
+//!
+//! A name is claimed by the one message that `ident.name.<hmac>` may hold first; the hmac keeps names out of
+//! subjects. `ident.direct.<lower>.<higher>` names the room of a pair in the same way.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{RoomId, SessionId, UserId, envelope::family};
+
+/// `user.registered`, on the subject of the claimed name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registered {
+    /// The new user.
+    pub user: UserId,
+    /// The name as typed; two names that differ only in case or in Unicode form are one.
+    pub name: String,
+    /// What to show instead of the name, as typed; empty for the name itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub display_name: String,
+}
+
+/// `user.profile_changed`, on the user's subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileChanged {
+    /// The new display name; empty for the name itself.
+    pub display_name: String,
+}
+
+/// `session.opened`, on the user's subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionOpened {
+    /// The session.
+    pub session: SessionId,
+    /// What the client calls itself, for example `chasqui chat on laptop`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device: String,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationReason {
+    /// The user logged out.
+    LoggedOut,
+    /// A refresh token was used twice: somebody else may have it.
+    TokenReused,
+}
+
+/// `session.revoked`, on the user's subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRevoked {
+    /// The session.
+    pub session: SessionId,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// `direct.claimed`, on the pair's subject: this pair's conversation is that room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectClaimed {
+    /// The room; its `room.created` follows, by whoever reads this claim and finds it missing.
+    pub room: RoomId,
+    /// The two, in the order of their ids.
+    pub pair: [UserId; 2],
+}
+
+family! {
+    /// What can happen on the stream `IDENT`.
+    IdentityEvent {
+        /// Somebody registered under a name.
+        Registered(Registered) = "user.registered" v 1,
+        /// Somebody changed their profile.
+        ProfileChanged(ProfileChanged) = "user.profile_changed" v 1,
+        /// Somebody logged in.
+        SessionOpened(SessionOpened) = "session.opened" v 1,
+        /// A session ended before its time.
+        SessionRevoked(SessionRevoked) = "session.revoked" v 1,
+        /// A pair got its room.
+        DirectClaimed(DirectClaimed) = "direct.claimed" v 1,
+    }
+}
