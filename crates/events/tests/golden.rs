@@ -2,8 +2,9 @@
 //!
 //! `golden/<type>.v<version>.json` is never edited: a log somewhere holds such a fact.
 
-use std::{collections::BTreeSet, fs, path::Path};
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
+
+use std::{collections::BTreeSet, fs, path::Path};
 
 use chasqui_events::{CommandId, Envelope, Event, Fact, message::MessageEvent};
 use pretty_assertions::assert_eq;
@@ -26,15 +27,17 @@ fn golden() -> Vec<(String, u32, String)> {
 #[test]
 fn every_version_has_a_golden_file() {
     let have: BTreeSet<_> = golden().into_iter().map(|(name, version, _)| (name, version)).collect();
-    let want: BTreeSet<_> =
-        Fact::types().flat_map(|(name, current)| (1..=current).map(move |version| (name.to_owned(), version))).collect();
+    let want: BTreeSet<_> = Fact::types()
+        .flat_map(|(name, current)| (1..=current).map(move |version| (name.to_owned(), version)))
+        .collect();
     assert_eq!(have, want);
 }
 
 #[test]
 fn golden_files_read_and_current_ones_write_the_same_bytes() {
     for (name, version, text) in golden() {
-        let envelope = Envelope::<Fact>::decode(text.as_bytes()).unwrap_or_else(|e| panic!("{name}.v{version}: {e}"));
+        let envelope =
+            Envelope::<Fact>::decode(text.as_bytes()).unwrap_or_else(|e| panic!("{name}.v{version}: {e}"));
         assert_eq!(envelope.event.type_name(), name);
         if version == envelope.event.version() {
             assert_eq!(String::from_utf8(envelope.encode()).unwrap(), text.trim_end());
@@ -44,7 +47,8 @@ fn golden_files_read_and_current_ones_write_the_same_bytes() {
 
 #[test]
 fn a_first_version_message_is_lifted_to_the_second() {
-    let (.., text) = golden().into_iter().find(|(name, version, _)| name == "message.posted" && *version == 1).unwrap();
+    let (.., text) =
+        golden().into_iter().find(|(name, version, _)| name == "message.posted" && *version == 1).unwrap();
     let envelope = Envelope::<MessageEvent>::decode(text.as_bytes()).unwrap();
     let MessageEvent::Posted(posted) = envelope.event;
     let answered: CommandId = "01939e0b-2fff-7123-8456-a2b6e0c1d2e7".parse().unwrap();

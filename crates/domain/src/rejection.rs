@@ -1,0 +1,91 @@
+//! Why a command was refused.
+
+use chasqui_events::room::Role;
+
+/// A command that cannot be: nothing was recorded. Each variant maps to one documented problem code
+/// (`docs/errors/`), see [`Rejection::code`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The room has no `room.created`.
+    #[error("there is no such room, or you may not know of it")]
+    RoomNotFound,
+    /// The caller is not a member.
+    #[error("you are not a member of this room; join it first")]
+    NotAMember,
+    /// The person that the command is about is not a member.
+    #[error("that user is not a member of this room")]
+    TargetNotAMember,
+    /// A private room is entered by invitation.
+    #[error("this room is private; ask a member to invite you")]
+    InvitationNeeded,
+    /// The caller's role does not allow it.
+    #[error("this needs the role {needed:?} in the room or above")]
+    RoleTooLow {
+        /// The lowest role that may.
+        needed: Role,
+    },
+    /// Not in a direct conversation.
+    #[error("a direct conversation has no {what}")]
+    NotInDirect {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// The only owner cannot go or step down while others remain.
+    #[error("you are the only owner of this room; make somebody else an owner first")]
+    LastOwner,
+    /// Talking to oneself.
+    #[error("a direct conversation needs somebody else")]
+    DirectWithSelf,
+    /// A body, a name or a list is empty or too large.
+    #[error("{what} must have {least} to {most} {unit}, this one has {given}")]
+    Size {
+        /// What was measured.
+        what: &'static str,
+        /// What it is measured in.
+        unit: &'static str,
+        /// The smallest that is allowed.
+        least: usize,
+        /// The largest that is allowed.
+        most: usize,
+        /// The size given.
+        given: usize,
+    },
+    /// A name holds something that names do not.
+    #[error("{what} may hold letters, digits and the signs . _ - only, and starts with a letter or a digit")]
+    Characters {
+        /// Which name.
+        what: &'static str,
+    },
+    /// Control characters in a name, or a NUL in a body.
+    #[error("{what} may not hold control characters")]
+    ControlCharacters {
+        /// Which text.
+        what: &'static str,
+    },
+    /// The room is full.
+    #[error("this room has reached its limit of {most} members")]
+    RoomFull {
+        /// The limit.
+        most: usize,
+    },
+}
+
+impl Rejection {
+    /// The stable problem code, the name of a page in `docs/errors/`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::RoomNotFound => "room-not-found",
+            Self::NotAMember => "not-a-member",
+            Self::TargetNotAMember => "target-not-a-member",
+            Self::InvitationNeeded => "invitation-needed",
+            Self::RoleTooLow { .. } => "role-too-low",
+            Self::NotInDirect { .. } => "not-in-direct",
+            Self::LastOwner => "last-owner",
+            Self::DirectWithSelf => "direct-with-self",
+            Self::Size { .. } => "size",
+            Self::Characters { .. } | Self::ControlCharacters { .. } => "characters",
+            Self::RoomFull { .. } => "room-full",
+        }
+    }
+}

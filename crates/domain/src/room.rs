@@ -1,0 +1,338 @@
+//! A room: the fold of its state lane, and the decisions that stand on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chasqui_events::{
+    CommandId, Seq, UserId,
+    message::Posted,
+    room::{
+        Created, FoundingMember, Kind, MemberInvited, MemberJoined, MemberLeft, MemberRemoved,
+        MemberRoleChanged, Renamed, Role, RoomEvent,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Limits, Permission, Rejection, name};
+
+/// A member of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// What they may do.
+    pub role: Role,
+}
+
+/// The state of a room: the fold of its state lane from the first fact on.
+///
+/// `Room::default()` is a room before its creation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// What it is for; `None` before its creation.
+    pub kind: Option<Kind>,
+    /// Its name; empty for a direct conversation.
+    pub name: String,
+    /// Who is in it.
+    pub members: BTreeMap<UserId, Member>,
+    /// Who may enter it although it is private.
+    pub invited: BTreeSet<UserId>,
+}
+
+/// A command on a room's state lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomCommand {
+    /// Open a public or private room, with the caller as owner.
+    Create {
+        /// Public or private.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// Open the conversation of a pair.
+    OpenDirect {
+        /// The other side.
+        with: UserId,
+    },
+    /// Give the room another name.
+    Rename {
+        /// The new name.
+        name: String,
+    },
+    /// Become a member.
+    Join,
+    /// Stop being a member, or decline an invitation.
+    Leave,
+    /// Let somebody in.
+    Invite {
+        /// Who.
+        user: UserId,
+    },
+    /// Put somebody out, or take an invitation back.
+    Remove {
+        /// Who.
+        user: UserId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Give somebody another role.
+    ChangeRole {
+        /// Who.
+        user: UserId,
+        /// The new role.
+        role: Role,
+    },
+}
+
+/// What a command comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// This is to be recorded.
+    Record(RoomEvent),
+    /// It is so already; nothing is to be recorded, and the caller has what they asked for.
+    AlreadySo,
+}
+
+impl Room {
+    /// Folds one fact. `seq`s must rise; facts of a room that does not exist are impossible by construction.
+    pub fn apply(&mut self, event: &RoomEvent) {
+        match event {
+            RoomEvent::Created(Created { kind, name, members }) => {
+                self.kind = Some(*kind);
+                self.name.clone_from(name);
+                self.members = members.iter().map(|m| (m.user, Member { role: m.role })).collect();
+            }
+            RoomEvent::Renamed(Renamed { name }) => self.name.clone_from(name),
+            RoomEvent::MemberJoined(MemberJoined { user }) => {
+                self.invited.remove(user);
+                self.members.entry(*user).or_insert(Member { role: Role::Member });
+            }
+            RoomEvent::MemberInvited(MemberInvited { user }) => {
+                self.invited.insert(*user);
+            }
+            RoomEvent::MemberLeft(MemberLeft { user })
+            | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
+                self.members.remove(user);
+                self.invited.remove(user);
+            }
+            RoomEvent::MemberRoleChanged(MemberRoleChanged { user, role }) => {
+                if let Some(member) = self.members.get_mut(user) {
+                    member.role = *role;
+                }
+            }
+        }
+    }
+
+    /// Decides a command by `caller`.
+    ///
+    /// # Errors
+    /// The reason why it cannot be; nothing is to be recorded then.
+    pub fn decide(
+        &self,
+        caller: UserId,
+        command: &RoomCommand,
+        limits: &Limits,
+    ) -> Result<Decision, Rejection> {
+        match command {
+            RoomCommand::Create { kind, name } => self.decide_create(caller, *kind, name, limits),
+            RoomCommand::OpenDirect { with } => self.decide_open_direct(caller, *with),
+            RoomCommand::Rename { name } => self.decide_rename(caller, name, limits),
+            RoomCommand::Join => self.decide_join(caller, limits),
+            RoomCommand::Leave => self.decide_leave(caller),
+            RoomCommand::Invite { user } => self.decide_invite(caller, *user, limits),
+            RoomCommand::Remove { user, reason } => {
+                self.decide_remove(caller, *user, reason.as_deref(), limits)
+            }
+            RoomCommand::ChangeRole { user, role } => self.decide_change_role(caller, *user, *role),
+        }
+    }
+
+    /// Decides whether `caller` may post this; the message is not folded here.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn decide_post(
+        &self,
+        caller: UserId,
+        body: String,
+        replies_to: Vec<CommandId>,
+        limits: &Limits,
+    ) -> Result<Posted, Rejection> {
+        Permission::Post.demand(self.member(caller)?.role)?;
+        name::size("a message", "bytes", body.len(), 1, limits.body_bytes)?;
+        name::size("the list of answered messages", "entries", replies_to.len(), 0, limits.replies)?;
+        Ok(Posted { body, replies_to })
+    }
+
+    /// The caller as a member.
+    ///
+    /// # Errors
+    /// [`Rejection::RoomNotFound`] when there is no room or it is private and not the caller's business,
+    /// [`Rejection::NotAMember`] otherwise.
+    pub fn member(&self, caller: UserId) -> Result<&Member, Rejection> {
+        let kind = self.kind.ok_or(Rejection::RoomNotFound)?;
+        match (self.members.get(&caller), kind) {
+            (Some(member), _) => Ok(member),
+            (None, Kind::Public) => Err(Rejection::NotAMember),
+            (None, Kind::Private | Kind::Direct) if self.invited.contains(&caller) => {
+                Err(Rejection::NotAMember)
+            }
+            (None, Kind::Private | Kind::Direct) => Err(Rejection::RoomNotFound),
+        }
+    }
+
+    fn decide_create(
+        &self,
+        caller: UserId,
+        kind: Kind,
+        name: &str,
+        limits: &Limits,
+    ) -> Result<Decision, Rejection> {
+        if kind == Kind::Direct {
+            return Err(Rejection::NotInDirect { what: "name; open it with the other user instead" });
+        }
+        name::check_room_name(name, limits)?;
+        if self.kind.is_some() {
+            return Ok(Decision::AlreadySo);
+        }
+        let members = vec![FoundingMember { user: caller, role: Role::Owner }];
+        Ok(Decision::Record(RoomEvent::Created(Created { kind, name: name.trim().to_owned(), members })))
+    }
+
+    fn decide_open_direct(&self, caller: UserId, with: UserId) -> Result<Decision, Rejection> {
+        if caller == with {
+            return Err(Rejection::DirectWithSelf);
+        }
+        if self.kind.is_some() {
+            return Ok(Decision::AlreadySo);
+        }
+        let pair = if caller < with { [caller, with] } else { [with, caller] };
+        let members = pair.map(|user| FoundingMember { user, role: Role::Member }).to_vec();
+        Ok(Decision::Record(RoomEvent::Created(Created { kind: Kind::Direct, name: String::new(), members })))
+    }
+
+    fn decide_rename(&self, caller: UserId, name: &str, limits: &Limits) -> Result<Decision, Rejection> {
+        let role = self.member(caller)?.role;
+        self.not_direct("name")?;
+        Permission::Rename.demand(role)?;
+        name::check_room_name(name, limits)?;
+        let name = name.trim();
+        if self.name == name {
+            return Ok(Decision::AlreadySo);
+        }
+        Ok(Decision::Record(RoomEvent::Renamed(Renamed { name: name.to_owned() })))
+    }
+
+    fn decide_join(&self, caller: UserId, limits: &Limits) -> Result<Decision, Rejection> {
+        let kind = self.kind.ok_or(Rejection::RoomNotFound)?;
+        if self.members.contains_key(&caller) {
+            return Ok(Decision::AlreadySo);
+        }
+        let invited = self.invited.contains(&caller);
+        match kind {
+            Kind::Private if !invited => return Err(Rejection::InvitationNeeded),
+            Kind::Direct => return Err(Rejection::RoomNotFound),
+            Kind::Public | Kind::Private => {}
+        }
+        if !invited {
+            self.has_place(limits)?;
+        }
+        Ok(Decision::Record(RoomEvent::MemberJoined(MemberJoined { user: caller })))
+    }
+
+    fn decide_leave(&self, caller: UserId) -> Result<Decision, Rejection> {
+        self.kind.ok_or(Rejection::RoomNotFound)?;
+        if !self.members.contains_key(&caller) && !self.invited.contains(&caller) {
+            return Ok(Decision::AlreadySo);
+        }
+        self.not_direct("leaving")?;
+        self.not_the_last_owner(caller)?;
+        Ok(Decision::Record(RoomEvent::MemberLeft(MemberLeft { user: caller })))
+    }
+
+    fn decide_invite(&self, caller: UserId, user: UserId, limits: &Limits) -> Result<Decision, Rejection> {
+        let role = self.member(caller)?.role;
+        self.not_direct("invitations")?;
+        Permission::Invite.demand(role)?;
+        if self.members.contains_key(&user) || self.invited.contains(&user) {
+            return Ok(Decision::AlreadySo);
+        }
+        self.has_place(limits)?;
+        Ok(Decision::Record(RoomEvent::MemberInvited(MemberInvited { user })))
+    }
+
+    fn decide_remove(
+        &self,
+        caller: UserId,
+        user: UserId,
+        reason: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Decision, Rejection> {
+        let role = self.member(caller)?.role;
+        self.not_direct("removal")?;
+        Permission::Remove.demand(role)?;
+        if let Some(reason) = reason {
+            name::size("a reason", "bytes", reason.len(), 1, limits.body_bytes)?;
+        }
+        match self.members.get(&user) {
+            Some(target) if user != caller && target.role >= role && role != Role::Owner => {
+                return Err(Rejection::RoleTooLow { needed: Role::Owner });
+            }
+            Some(_) => self.not_the_last_owner(user)?,
+            None if self.invited.contains(&user) => {}
+            None => return Ok(Decision::AlreadySo),
+        }
+        Ok(Decision::Record(RoomEvent::MemberRemoved(MemberRemoved {
+            user,
+            reason: reason.map(str::to_owned),
+        })))
+    }
+
+    fn decide_change_role(&self, caller: UserId, user: UserId, role: Role) -> Result<Decision, Rejection> {
+        let own = self.member(caller)?.role;
+        self.not_direct("roles")?;
+        Permission::ChangeRole.demand(own)?;
+        let target = self.members.get(&user).ok_or(Rejection::TargetNotAMember)?;
+        if target.role == role {
+            return Ok(Decision::AlreadySo);
+        }
+        self.another_owner_than(user)?;
+        Ok(Decision::Record(RoomEvent::MemberRoleChanged(MemberRoleChanged { user, role })))
+    }
+
+    fn not_direct(&self, what: &'static str) -> Result<(), Rejection> {
+        if self.kind == Some(Kind::Direct) { Err(Rejection::NotInDirect { what }) } else { Ok(()) }
+    }
+
+    fn has_place(&self, limits: &Limits) -> Result<(), Rejection> {
+        if self.members.len() + self.invited.len() < limits.room_members {
+            Ok(())
+        } else {
+            Err(Rejection::RoomFull { most: limits.room_members })
+        }
+    }
+
+    /// `user` may go: somebody else owns the room, or nobody else is in it.
+    fn not_the_last_owner(&self, user: UserId) -> Result<(), Rejection> {
+        if self.members.len() > 1 { self.another_owner_than(user) } else { Ok(()) }
+    }
+
+    /// `user` may be no owner: they are none, or there is another.
+    fn another_owner_than(&self, user: UserId) -> Result<(), Rejection> {
+        let owns = |member: &Member| member.role == Role::Owner;
+        let another = self.members.iter().any(|(other, member)| *other != user && owns(member));
+        if self.members.get(&user).is_some_and(owns) && !another { Err(Rejection::LastOwner) } else { Ok(()) }
+    }
+}
+
+/// A room as the command side keeps it: its state, and how far on its lane that reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionedRoom {
+    /// The state.
+    pub room: Room,
+    /// The stream sequence of the last fact folded into it; 0 before creation.
+    pub seq: Seq,
+    /// How many facts were folded into it: the aggregate's sequence.
+    pub count: u64,
+}
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;
