@@ -102,7 +102,9 @@ impl Room {
             RoomEvent::Renamed(Renamed { name }) => self.name.clone_from(name),
             RoomEvent::MemberJoined(MemberJoined { user }) => {
                 self.invited.remove(user);
-                self.members.entry(*user).or_insert(Member { role: Role::Member });
+                // Whoever enters an empty room owns it: a room with members is never without an owner.
+                let role = if self.members.is_empty() { Role::Owner } else { Role::Member };
+                self.members.entry(*user).or_insert(Member { role });
             }
             RoomEvent::MemberInvited(MemberInvited { user }) => {
                 self.invited.insert(*user);

@@ -64,7 +64,7 @@ pub struct Renamed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberJoined {
-    /// Who joined, as [`Role::Member`].
+    /// Who joined: as [`Role::Member`], or as [`Role::Owner`] where nobody was left in the room.
     pub user: UserId,
 }
 
