@@ -1,0 +1,57 @@
+//! What must hold between keys.
+
+use super::problem::Fault;
+use super::reader::Reader;
+use super::table::Config;
+
+/// Notes every contradiction between values that are right alone.
+pub(super) fn check(config: &Config, reader: &mut Reader) {
+    for (holds, key, reason) in rules(config) {
+        if !holds {
+            reader.fault(reader.origin(key), key, Fault::Contradiction { reason: reason.to_owned() });
+        }
+    }
+}
+
+/// Each rule: whether it holds, the key to look at, and what to do.
+fn rules(config: &Config) -> [(bool, &'static str, &'static str); 8] {
+    let Config { http, ops, auth, edge, limits, nats, commands, shutdown, .. } = config;
+    [
+        (
+            http.listen.port() == 0 || http.listen != ops.listen,
+            "ops.listen",
+            "must differ from http.listen, which is for the public",
+        ),
+        (
+            auth.refresh_idle_s <= auth.refresh_absolute_s,
+            "auth.refresh_idle_s",
+            "must not exceed auth.refresh_absolute_s",
+        ),
+        (
+            auth.password_min_chars <= auth.password_max_bytes,
+            "auth.password_min_chars",
+            "must not exceed auth.password_max_bytes",
+        ),
+        (
+            limits.body_bytes <= edge.max_frame_bytes / 2,
+            "limits.body_bytes",
+            "must be at most half of edge.max_frame_bytes, which carries it",
+        ),
+        (
+            limits.body_bytes <= limits.http_body_bytes / 2,
+            "limits.body_bytes",
+            "must be at most half of limits.http_body_bytes, which carries it",
+        ),
+        (
+            edge.max_frame_bytes <= edge.outbox_bytes,
+            "edge.outbox_bytes",
+            "must be at least edge.max_frame_bytes, or no large frame can be sent",
+        ),
+        (
+            nats.ack_timeout_ms < commands.timeout_ms,
+            "nats.ack_timeout_ms",
+            "must be less than commands.timeout_ms",
+        ),
+        (edge.drain_ms < shutdown.grace_ms, "edge.drain_ms", "must be less than shutdown.grace_ms"),
+    ]
+}

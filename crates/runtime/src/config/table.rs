@@ -1,0 +1,256 @@
+//! The table of keys: the one place where a key, its default, its bounds and its meaning are written.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::choice::{Durability, LogFormat};
+use super::define::configuration;
+use super::format::{
+    FilePath, Filter, Format, Listen, Millis, MongodbUrl, NatsUrl, OneOf, Optional, RedisUrl, Seconds,
+    Secret, Text, Token, WebOrigins, Whole,
+};
+use super::key::{Bounds, Key};
+use super::reader::Reader;
+use super::secret_url::SecretUrl;
+
+configuration! {
+    root {
+        /// When the log calls a message stored. It must say what the NATS server does: `always` with
+        /// `sync_interval: always` (every acknowledgement comes after fsync), `interval` otherwise (an
+        /// acknowledgement may precede fsync by up to two minutes unless `sync_interval` is set: a killed process
+        /// loses nothing, a power cut can). The default claims less, so that it is never a false promise.
+        durability: Durability as OneOf = "interval";
+    }
+
+    /// The log: NATS JetStream. Every role connects as its own user.
+    nats: Nats {
+        /// Address of the NATS server; several, separated by commas, for a cluster.
+        url: SecretUrl as NatsUrl = "nats://127.0.0.1:4222";
+        /// Start of every role's inbox subjects, to which `_<role>` is added; must agree with the permissions in
+        /// `nats/accounts.conf`.
+        inbox_prefix: String as Token = "_INBOX";
+        /// Password of the user `admin`, which creates and changes the topology.
+        password_admin: Option<SecretString> as Optional<Secret> = "";
+        /// Password of the user `auth`.
+        password_auth: Option<SecretString> as Optional<Secret> = "";
+        /// Password of the user `command-api`.
+        password_command_api: Option<SecretString> as Optional<Secret> = "";
+        /// Password of the user `query-api`.
+        password_query_api: Option<SecretString> as Optional<Secret> = "";
+        /// Password of the user `projector`.
+        password_projector: Option<SecretString> as Optional<Secret> = "";
+        /// Password of the user `ws-edge`.
+        password_ws_edge: Option<SecretString> as Optional<Secret> = "";
+        /// Password of the user `analytics`.
+        password_analytics: Option<SecretString> as Optional<Secret> = "";
+        /// Directory with the topology (server configuration, accounts, streams, buckets). Without it, the copy
+        /// built into the program is used.
+        topology_dir: Option<PathBuf> as Optional<FilePath> = "";
+        /// Copies kept of every stream and bucket: 1 for a single server, 3 for a cluster that survives the loss
+        /// of one.
+        replicas: usize as Whole = "1" in 1..=5;
+        /// How long an attempt to connect may take.
+        connect_timeout_ms: Duration as Millis = "2000" in 100..=60_000;
+        /// Interval between pings to the server. Two without an answer and the connection is given up, so this
+        /// bounds how long a stopped server goes unnoticed.
+        ping_interval_ms: Duration as Millis = "2000" in 100..=120_000;
+        /// How long an append waits for its acknowledgement before its outcome is unknown and it is repeated
+        /// with the same id. Shorter than `commands.timeout_ms`.
+        ack_timeout_ms: Duration as Millis = "1500" in 50..=60_000;
+        /// How long a read of the log, a bucket or the JetStream API may take.
+        request_timeout_ms: Duration as Millis = "4000" in 50..=60_000;
+    }
+
+    /// The history: MongoDB, a replica set (transactions are needed).
+    mongodb: Mongodb {
+        /// Connection string.
+        url: SecretUrl as MongodbUrl = "mongodb://127.0.0.1:27017";
+        /// Database that holds the views.
+        database: String as Token = "chasqui";
+        /// Most connections per process and server.
+        pool_max: u32 as Whole = "32" in 1..=10_000;
+        /// How long to look for a usable server before an operation fails.
+        timeout_ms: Duration as Millis = "5000" in 100..=120_000;
+    }
+
+    /// The hot set: Redis or Valkey. It may be lost at any time.
+    redis: Redis {
+        /// Connection string.
+        url: SecretUrl as RedisUrl = "redis://127.0.0.1:6379";
+        /// How long a request may take before MongoDB is asked instead.
+        timeout_ms: Duration as Millis = "1000" in 10..=60_000;
+    }
+
+    /// The shape of the log.
+    chat: Chat {
+        /// Number of partitions for new rooms. It may grow and must never shrink: a room's id carries its
+        /// partition.
+        partitions: u16 as Whole = "4" in 1..=4096;
+    }
+
+    /// The HTTP API and the WebSocket.
+    http: Http {
+        /// Address to listen on; port 0 takes a free one.
+        listen: SocketAddr as Listen = "127.0.0.1:8080";
+        /// Web origins, besides the server's own, whose pages may use the API and the WebSocket. A list; in the
+        /// environment separated by commas.
+        allowed_origins: Vec<String> as WebOrigins = "";
+        /// How long a request may take before it is answered with an error.
+        request_timeout_ms: Duration as Millis = "15000" in 100..=600_000;
+    }
+
+    /// The operator's port: liveness, readiness, metrics. Not for the public.
+    ops: Ops {
+        /// Address to listen on; port 0 takes a free one.
+        listen: SocketAddr as Listen = "127.0.0.1:9090";
+    }
+
+    /// What the process writes about itself, to standard error.
+    log: Log {
+        /// `text` for people, `json` for machines.
+        format: LogFormat as OneOf = "text";
+        /// Which events are written, as `tracing` filter directives: `info,chasqui_ws_edge=debug`.
+        filter: String as Filter = "info";
+    }
+
+    /// Passwords, tokens and sessions.
+    auth: Auth {
+        /// Ed25519 private key (PKCS #8 PEM) that signs access tokens. The role `auth` needs it;
+        /// `chasqui admin secrets init` makes one.
+        signing_key_file: Option<PathBuf> as Optional<FilePath> = "";
+        /// Key (32 bytes, as hexadecimal text) under which user names become subjects of the log. The role `auth`
+        /// needs it; `chasqui admin secrets init` makes one. It must never change while its log lives.
+        name_key_file: Option<PathBuf> as Optional<FilePath> = "";
+        /// The `iss` of access tokens.
+        issuer: String as Text = "chasqui";
+        /// The `aud` of access tokens.
+        audience: String as Text = "chasqui";
+        /// Life of an access token. A revoked session can act at most this long where its revocation was not
+        /// heard.
+        access_ttl_s: Duration as Seconds = "600" in 5..=86_400;
+        /// A session that was not refreshed for so long is over (14 days).
+        refresh_idle_s: Duration as Seconds = "1209600" in 5..=31_536_000;
+        /// A session is over so long after its login, whatever happens (90 days).
+        refresh_absolute_s: Duration as Seconds = "7776000" in 5..=315_360_000;
+        /// How long the refresh token before the current one is still answered, for a client that lost the
+        /// answer. After that its use revokes the session.
+        refresh_grace_s: Duration as Seconds = "10" in 0..=300;
+        /// Memory of one Argon2id hash, in KiB (OWASP: 19456).
+        argon2_memory_kib: u32 as Whole = "19456" in 8..=4_194_304;
+        /// Passes of one Argon2id hash.
+        argon2_iterations: u32 as Whole = "2" in 1..=64;
+        /// Lanes of one Argon2id hash.
+        argon2_parallelism: u32 as Whole = "1" in 1..=64;
+        /// Hashes computed at once; the rest wait. Bounds memory and processor time under a rush of logins.
+        argon2_concurrency: usize as Whole = "2" in 1..=256;
+        /// Fewest characters of a new password.
+        password_min_chars: usize as Whole = "8" in 1..=1024;
+        /// Longest password, in bytes, that is hashed at all.
+        password_max_bytes: usize as Whole = "1024" in 64..=65_536;
+        /// Shortest time between two looks for a signing key that is not known yet.
+        jwks_reload_ms: Duration as Millis = "5000" in 100..=600_000;
+    }
+
+    /// The WebSocket edge.
+    edge: Edge {
+        /// How often an edge compares the heads of its rooms with what it has pushed; bounds how long the loss of
+        /// a last message goes unnoticed.
+        tick_ms: Duration as Millis = "1000" in 10..=60_000;
+        /// Receipts are gathered so long per room before they become one fact.
+        receipt_window_ms: Duration as Millis = "250" in 1..=10_000;
+        /// Bytes that may wait for one connection. Past it the connection is closed as too slow; its cursor is
+        /// good.
+        outbox_bytes: usize as Whole = "262144" in 4096..=67_108_864;
+        /// Largest frame taken from or sent to a client, in bytes.
+        max_frame_bytes: usize as Whole = "65536" in 1024..=16_777_216;
+        /// A connection that has not said a valid hello in this time is closed.
+        hello_timeout_ms: Duration as Millis = "10000" in 100..=120_000;
+        /// Interval of pings to a client. With `edge.pong_timeout_ms` it bounds how long a half-open connection is
+        /// kept: at most the sum of the two.
+        ping_interval_ms: Duration as Millis = "15000" in 100..=600_000;
+        /// How long the answer to a ping may take.
+        pong_timeout_ms: Duration as Millis = "10000" in 100..=600_000;
+        /// Over how long closes are spread when the process is told to stop. Shorter than `shutdown.grace_ms`.
+        drain_ms: Duration as Millis = "5000" in 0..=600_000;
+        /// Above this many members a room has no delivered mark per member, and read marks go to the affected
+        /// authors only.
+        large_room: usize as Whole = "100" in 2..=100_000;
+        /// How long a room's subscription is kept after its last local member has gone.
+        linger_ms: Duration as Millis = "30000" in 0..=3_600_000;
+        /// How long a resume waits for the projection before it reads the rest from the log.
+        resume_wait_ms: Duration as Millis = "3000" in 10..=60_000;
+        /// Most connections of one process; more are refused with a code that says to try elsewhere.
+        max_connections: usize as Whole = "50000" in 1..=10_000_000;
+        /// Most rooms that one connection is subscribed to.
+        max_rooms_per_session: usize as Whole = "5000" in 1..=1_000_000;
+        /// Most items that a resume or a filled hole may bring per room before the client is told to reset it.
+        max_fill: usize as Whole = "5000" in 1..=1_000_000;
+    }
+
+    /// The projector.
+    projector: Projector {
+        /// Most facts in one transaction.
+        batch_max: usize as Whole = "500" in 1..=10_000;
+        /// Most bytes of facts in one transaction.
+        batch_bytes: usize as Whole = "1048576" in 1024..=12_582_912;
+        /// How long a batch that is not full waits for more.
+        batch_wait_ms: Duration as Millis = "20" in 0..=10_000;
+        /// How often the pointer to the active versions of the views is read again.
+        versions_poll_ms: Duration as Millis = "1000" in 10..=60_000;
+    }
+
+    /// Bounds on what people may say and build.
+    limits: Limits {
+        /// Longest message body, in bytes of UTF-8.
+        body_bytes: usize as Whole = "16384" in 1..=1_048_576;
+        /// Longest user name and display name, in characters.
+        name_chars: usize as Whole = "64" in 1..=256;
+        /// Longest name of a room, in characters.
+        room_name_chars: usize as Whole = "120" in 1..=1024;
+        /// Most members of a room.
+        room_members: usize as Whole = "10000" in 2..=1_000_000;
+        /// Most messages that one message may reply to.
+        replies: usize as Whole = "16" in 1..=256;
+        /// Largest body of an HTTP request, in bytes.
+        http_body_bytes: usize as Whole = "65536" in 1024..=16_777_216;
+    }
+
+    /// Reads over HTTP and the WebSocket.
+    query: Query {
+        /// How long a read that asks for a position waits for the projection.
+        barrier_wait_ms: Duration as Millis = "2000" in 0..=60_000;
+        /// Most items of a page.
+        page_max: usize as Whole = "200" in 1..=1000;
+    }
+
+    /// The hot set in Redis.
+    hot: Hot {
+        /// Newest items kept per room.
+        items_per_room: usize as Whole = "100" in 1..=10_000;
+    }
+
+    /// The command side.
+    commands: Commands {
+        /// A command is answered within this time, with its position or with an error that says its outcome is
+        /// unknown.
+        timeout_ms: Duration as Millis = "5000" in 100..=60_000;
+        /// Rooms whose state is kept in memory.
+        cache_rooms: usize as Whole = "100000" in 1..=10_000_000;
+    }
+
+    /// Snapshots of room state on the command side.
+    snapshots: Snapshots {
+        /// A snapshot is written after so many state facts of a room.
+        every: u64 as Whole = "64" in 1..=100_000;
+    }
+
+    /// How the process ends.
+    shutdown: Shutdown {
+        /// Time from the first signal in which work is finished; then, or at a second signal, the rest is cut
+        /// off. Shorter than the supervisor's own patience (30 s on Kubernetes).
+        grace_ms: Duration as Millis = "20000" in 100..=3_600_000;
+    }
+}
