@@ -1,0 +1,273 @@
+//! Commands: what a client asks to be done.
+//!
+//! Each carries an `id` (a UUID of version 7) that the client chooses. Sending the same command with the same id
+//! again is a retry: it is done once. A command is answered with [`Accepted`], or a [`crate::Problem`].
+
+use chasqui_events::{
+    CommandId, Position, RoomId, Seq, SessionId, Timestamp, UserId,
+    receipts::Mark,
+    room::{Kind, Role},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A command that was accepted: it is recorded at a position. That says nothing yet about who has seen it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Accepted {
+    /// Where its fact stands, written `<partition>:<sequence>` on HTTP's query side; absent where nothing had to
+    /// be recorded because it was so already, and for commands on the identity stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub position: Option<Position>,
+    /// The room that was created or opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub room: Option<RoomId>,
+    /// The user that was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub user: Option<UserId>,
+    /// The time that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub at: Option<Timestamp>,
+}
+
+/// What a login or a refresh gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tokens {
+    /// Who is logged in.
+    #[schema(value_type = uuid::Uuid)]
+    pub user: UserId,
+    /// The session.
+    #[schema(value_type = uuid::Uuid)]
+    pub session: SessionId,
+    /// A JWT (RFC 9068) for `Authorization: Bearer` and the hello frame.
+    pub access_token: String,
+    /// How long the access token lasts, in seconds.
+    pub expires_in: u64,
+    /// Good for one refresh; keep it secret and replace it by the one that the refresh gives.
+    pub refresh_token: String,
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty,)* })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
+        )+
+    };
+}
+
+/// In whose name, and when, an imported command originally happened. Needs the right to import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnBehalf {
+    /// The original author.
+    #[schema(value_type = uuid::Uuid)]
+    pub user: UserId,
+    /// The original time: milliseconds since the Unix epoch.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+}
+
+commands! {
+    /// Create an account.
+    Register {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The user name: letters, digits and `. _ -`. Case does not matter for who one is.
+        name: String,
+        /// What to show instead of the name; may be empty.
+        #[serde(default)]
+        display_name: String,
+        /// The password.
+        password: String,
+    }
+    /// Create an account for the author of imported messages. It has no password, so nobody can log in to it.
+    /// Needs the right to import.
+    RegisterImported {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The user name.
+        name: String,
+        /// What to show instead of the name; may be empty.
+        #[serde(default)]
+        display_name: String,
+    }
+    /// Open a session.
+    Login {
+        /// The user name.
+        name: String,
+        /// The password.
+        password: String,
+        /// What the client calls itself.
+        #[serde(default)]
+        device: String,
+    }
+    /// Exchange a refresh token for new tokens.
+    Refresh {
+        /// The refresh token of the last login or refresh.
+        refresh_token: String,
+    }
+    /// End the caller's session.
+    Logout {}
+    /// Change one's own profile.
+    ChangeProfile {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The new display name; empty for the name itself.
+        display_name: String,
+    }
+    /// Open a public or private room; the caller owns it.
+    CreateRoom {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// `public` or `private`.
+        #[schema(value_type = String)]
+        kind: Kind,
+        /// Its name.
+        name: String,
+    }
+    /// Open the conversation with somebody; there is one per pair, whoever opens it.
+    OpenDirect {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The other side.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+    }
+    /// Give a room another name.
+    RenameRoom {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// The new name.
+        name: String,
+    }
+    /// Become a member of a room.
+    Join {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// For importers: who joined, and when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_behalf: Option<OnBehalf>,
+    }
+    /// Stop being a member of a room, or decline an invitation.
+    Leave {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// For importers: who left, and when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_behalf: Option<OnBehalf>,
+    }
+    /// Let somebody join a room.
+    Invite {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+    }
+    /// Put somebody out of a room, or take an invitation back.
+    Remove {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+    /// Give somebody another role in a room.
+    ChangeRole {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// `member`, `moderator` or `owner`.
+        #[schema(value_type = String)]
+        role: Role,
+    }
+    /// Say something in a room.
+    Send {
+        /// The command id, also the message's id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// The text.
+        body: String,
+        /// The messages of the room that this one answers, by their ids.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schema(value_type = Vec<uuid::Uuid>)]
+        replies_to: Vec<CommandId>,
+        /// This may have been sent before, and its answer was not seen.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        retry: bool,
+        /// For importers: who said it, and when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_behalf: Option<OnBehalf>,
+    }
+    /// Everything of a room up to a message has reached one of the caller's devices.
+    Delivered {
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+    }
+    /// The caller has read everything of a room up to a message.
+    Read {
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+    }
+    /// From an edge, not from a client: the watermarks of one room that moved in one window.
+    MoveReceipts {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// At most one per member.
+        #[schema(value_type = Vec<Object>)]
+        marks: Vec<Mark>,
+    }
+}

@@ -1,0 +1,258 @@
+//! Queries: what a client asks to be told. They are answered from the projections.
+//!
+//! A query may demand that a position has been projected (`at_least`, the position that a command was accepted
+//! at), or everything that was recorded when it was asked (`latest`); it then waits a bounded time, and is
+//! answered with the problem `not-yet-projected` when that was not enough.
+
+use chasqui_events::{
+    CommandId, Position, RoomId, Seq, Timestamp, UserId,
+    receipts::Mark,
+    room::{Kind, Role},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Item;
+
+/// How fresh an answer must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freshness {
+    /// Whatever has been projected.
+    #[default]
+    Any,
+    /// At least up to here.
+    AtLeast(Position),
+    /// Everything that was recorded when the query came in.
+    Latest,
+}
+
+/// Where a page of history lies. Pages hold the entries next to the place, in log order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Page {
+    /// The newest entries.
+    #[default]
+    Newest,
+    /// The entries before this one, which is not among them.
+    Before(Seq),
+    /// The entries after this one, which is not among them.
+    After(Seq),
+    /// The entries on both sides of this one, and itself.
+    Around(Seq),
+}
+
+/// What a client asks, as an object with one key that names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Query {
+    /// The caller's rooms, the most recently active first; answered by [`Conversations`].
+    Conversations {},
+    /// One of the caller's rooms; answered by [`Conversation`].
+    Conversation {
+        /// Which.
+        room: RoomId,
+    },
+    /// The public rooms by name; answered by [`PublicRooms`].
+    PublicRooms {
+        /// What their names begin with; empty for all.
+        #[serde(default)]
+        name: String,
+    },
+    /// Who is in a room; answered by [`Members`].
+    Members {
+        /// Which.
+        room: RoomId,
+        /// Only those after this one, by id: the last one of the page before.
+        #[serde(default)]
+        after: Option<UserId>,
+        /// How many at the most.
+        #[serde(default)]
+        limit: Option<u32>,
+    },
+    /// A page of a room's timeline; answered by [`History`].
+    History {
+        /// Which.
+        room: RoomId,
+        /// Which page.
+        #[serde(default)]
+        page: Page,
+        /// How many at the most.
+        #[serde(default)]
+        limit: Option<u32>,
+    },
+    /// One message by its author and id; answered by an [`Item`].
+    Message {
+        /// The room.
+        room: RoomId,
+        /// Who sent it.
+        author: UserId,
+        /// The command id that it was sent with.
+        id: CommandId,
+    },
+    /// Who got and who read a message; answered by [`Receipts`].
+    Receipts {
+        /// The room.
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+    },
+    /// Somebody's profile; answered by [`Profile`].
+    Profile {
+        /// Who.
+        user: UserId,
+    },
+    /// The user of this name; answered by [`Profile`].
+    UserByName {
+        /// The name, in any case.
+        name: String,
+    },
+}
+
+/// How somebody stands to a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// A member.
+    Joined,
+    /// May join.
+    Invited,
+}
+
+/// One of the caller's rooms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Conversation {
+    /// The room.
+    #[schema(value_type = uuid::Uuid)]
+    pub room: RoomId,
+    /// Public, private or direct.
+    #[schema(value_type = String)]
+    pub kind: Kind,
+    /// Its name; for a direct conversation empty, see `peer`.
+    pub name: String,
+    /// The other side of a direct conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub peer: Option<UserId>,
+    /// Whether the caller is in it or only invited.
+    pub standing: Standing,
+    /// The caller's role.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// How many members it has.
+    pub members: u64,
+    /// How many of its messages the caller has not read.
+    pub unread: u64,
+    /// The caller's own read mark.
+    pub read: Seq,
+    /// The last entry of the timeline that the projection has.
+    pub head: Seq,
+    /// The last message, when there is one and the caller may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastMessage>,
+}
+
+/// The last message of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LastMessage {
+    /// Its place.
+    pub seq: Seq,
+    /// When.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// Who.
+    #[schema(value_type = uuid::Uuid)]
+    pub by: UserId,
+    /// Its beginning, at most 120 characters.
+    pub preview: String,
+}
+
+/// Answers [`Query::Conversations`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Conversations {
+    /// The most recently active first.
+    pub conversations: Vec<Conversation>,
+}
+
+/// A room that anyone may join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PublicRoom {
+    /// The room.
+    #[schema(value_type = uuid::Uuid)]
+    pub room: RoomId,
+    /// Its name.
+    pub name: String,
+    /// How many members it has.
+    pub members: u64,
+}
+
+/// Answers [`Query::PublicRooms`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PublicRooms {
+    /// By name, at most 100.
+    pub rooms: Vec<PublicRoom>,
+}
+
+/// One member of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoomMember {
+    /// Who.
+    #[schema(value_type = uuid::Uuid)]
+    pub user: UserId,
+    /// Their name.
+    pub name: String,
+    /// In it or only invited.
+    pub standing: Standing,
+    /// Their role.
+    #[schema(value_type = String)]
+    pub role: Role,
+}
+
+/// Answers [`Query::Members`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Members {
+    /// By id.
+    pub members: Vec<RoomMember>,
+    /// There are more after the last one.
+    pub more: bool,
+}
+
+/// Answers [`Query::History`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct History {
+    /// In log order.
+    pub items: Vec<Item>,
+    /// There are older ones before the first.
+    pub older: bool,
+    /// There are newer ones after the last.
+    pub newer: bool,
+    /// A fact of the room cannot be read, and the room is held at this place until an operator has mended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_at: Option<Seq>,
+}
+
+/// Answers [`Query::Receipts`]: the members whose marks reach the message, and all marks of the room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Receipts {
+    /// Whose devices have it.
+    #[schema(value_type = Vec<uuid::Uuid>)]
+    pub delivered: Vec<UserId>,
+    /// Who has read it.
+    #[schema(value_type = Vec<uuid::Uuid>)]
+    pub read: Vec<UserId>,
+    /// Every member's marks.
+    #[schema(value_type = Vec<Object>)]
+    pub marks: Vec<Mark>,
+}
+
+/// Who somebody is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Profile {
+    /// Who.
+    #[schema(value_type = uuid::Uuid)]
+    pub user: UserId,
+    /// The name, as typed at registration.
+    pub name: String,
+    /// What to show; empty for the name itself.
+    pub display_name: String,
+}
