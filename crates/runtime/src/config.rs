@@ -61,6 +61,7 @@ impl Config {
         environment::read_into(&variables, &mut reader);
         let mut config = Self::read(&mut reader);
         rules::check(&config, &mut reader);
+        rules::check_durability(&config, variables.get(environment::SYNC_VARIABLE), &mut reader);
         config.origins = reader.finish()?;
         Ok(config)
     }

@@ -252,9 +252,12 @@ impl Lifecycle {
         }
         shutdown.force();
         tasks.services.close();
-        // Neither waits long: supervision aborts what does not stop.
-        tasks.work.wait().await;
-        tasks.services.wait().await;
+        let all_ended = async { tokio::join!(tasks.work.wait(), tasks.services.wait()) };
+        // Supervision aborts what does not stop; only a task that blocks its thread can outlast that.
+        if tokio::time::timeout(2 * ABORT_AFTER, all_ended).await.is_err() {
+            let left = tasks.work.len() + tasks.services.len();
+            tracing::error!(left, "tasks block their threads and cannot be aborted; leaving them");
+        }
         let failure = tasks.failure.lock().take();
         failure.map_or(Ok(()), Err)
     }

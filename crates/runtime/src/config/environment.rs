@@ -13,10 +13,13 @@ pub const PREFIX: &str = "CHASQUI_";
 /// Names the configuration file.
 pub(super) const FILE_VARIABLE: &str = "CHASQUI_CONFIG";
 
+/// Tells the NATS server, where it is started with the same environment, when to fsync.
+pub(super) const SYNC_VARIABLE: &str = "CHASQUI_NATS_SYNC_INTERVAL";
+
 /// Variables with the prefix that are not keys, with what reads them. A final `*` stands for any ending.
 pub const TOLERATED: &[(&str, &str)] = &[
     (FILE_VARIABLE, "names the configuration file, when `--config` does not"),
-    ("CHASQUI_NATS_SYNC_INTERVAL", "read by `nats/server.conf`: `always`, or the interval between fsyncs"),
+    (SYNC_VARIABLE, "read by `nats/server.conf`: `always`, or the interval between fsyncs"),
     ("CHASQUI_NATS_STORE_DIR", "read by `nats/server.conf`: where the log is stored"),
     ("CHASQUI_NATS_PORT", "read by `nats/server.conf`: the port for clients"),
     ("CHASQUI_NATS_MONITOR_PORT", "read by `nats/server.conf`: the port for monitoring"),

@@ -63,8 +63,7 @@ impl File<'_> {
                 DeValue::Table(inner) if !inner.is_empty() => self.read_table(&written, inner, reader),
                 DeValue::Table(_) if is_section(&written) => {}
                 _ if is_section(&written) => {
-                    let expected = format!("a section: [{written}] on a line of its own, its keys below");
-                    reader.fault(origin, written, Fault::Malformed { given: None, expected });
+                    reader.fault(origin, written, Fault::NotASection);
                 }
                 _ => {
                     let nearest = nearest(&written).name.to_owned();

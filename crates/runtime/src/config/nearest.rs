@@ -13,10 +13,10 @@ pub(super) fn nearest(written: &str) -> &'static Key {
         .expect("the table has keys")
 }
 
-/// Likeness of the whole names, or, a little less telling, of their last parts: the right name in the wrong
-/// section, or without one, is a common slip.
+/// Likeness of the whole names, or, a little less telling, of their last parts (the right name in the wrong
+/// section, or without one, is a common slip); among equals, the whole decides.
 fn likeness(written: &str, key: &Key) -> f64 {
     let leaf = |name| str::rsplit_once(name, '.').map_or(name, |(_, leaf)| leaf);
     let whole = similarity(&written.replace('.', "_"), &key.name.replace('.', "_"));
-    whole.max(0.9 * similarity(leaf(written), leaf(key.name)))
+    whole.max(0.9 * similarity(leaf(written), leaf(key.name))) + 0.1 * whole
 }

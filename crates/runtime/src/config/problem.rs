@@ -7,7 +7,7 @@ use super::key::Origin;
 /// Everything that is wrong with a configuration. The caller prints it and exits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    /// The problems: the file's first, then the environment's, then contradictions. Never empty.
+    /// The problems in the order of their places: the file's lines, then the environment. Never empty.
     pub problems: Vec<Problem>,
 }
 
@@ -45,6 +45,8 @@ pub enum Fault {
         /// What is expected, as a phrase.
         expected: String,
     },
+    /// A section was given a value of its own.
+    NotASection,
     /// The file cannot be read or is not TOML.
     Unreadable {
         /// Why.
@@ -71,6 +73,12 @@ impl fmt::Display for Problem {
                 write!(
                     f,
                     "{origin}: the value of `{key}` (not shown, it is secret) does not fit; expected {expected}"
+                )
+            }
+            Fault::NotASection => {
+                write!(
+                    f,
+                    "{origin}: `{key}` is a section; write [{key}] on a line of its own and its keys below"
                 )
             }
             Fault::Unreadable { reason } => write!(f, "{origin}: {reason}"),

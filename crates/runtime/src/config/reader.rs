@@ -66,7 +66,18 @@ impl Reader {
         if self.problems.is_empty() {
             Ok(self.given.into_iter().map(|(name, given)| (name, given.origin)).collect())
         } else {
-            Err(ConfigError { problems: self.problems })
+            let mut problems = self.problems;
+            problems.sort_by_cached_key(|problem| place(&problem.origin));
+            Err(ConfigError { problems })
         }
+    }
+}
+
+/// Orders problems as a person goes through them: line by line, then the variables.
+fn place(origin: &Origin) -> (u8, usize, String) {
+    match origin {
+        Origin::File { line, .. } => (0, *line, String::new()),
+        Origin::Environment { variable } => (1, 0, variable.clone()),
+        Origin::Default => (2, 0, String::new()),
     }
 }

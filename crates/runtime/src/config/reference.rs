@@ -7,8 +7,8 @@ use super::environment::TOLERATED;
 use super::key::{Key, known_keys};
 use super::table::SECTIONS;
 
-const HEAD: &str = "\
-# Configuration
+/// What stands before the tables; its example is read by a test.
+pub(super) const HEAD: &str = r#"# Configuration
 
 <!-- Generated from crates/runtime/src/config/table.rs; a test compares. To write it again:
      CHASQUI_TEST_REWRITE=1 cargo test -p chasqui-runtime configuration_page -->
@@ -19,13 +19,28 @@ environment it is `CHASQUI_SECTION_NAME`. An empty variable counts as not set. P
 directory. An unknown key and a value that does not fit are errors that name the nearest right key or what is
 expected; all problems are reported at once. `chasqui config` prints what is in force and where it came from,
 without secrets.
-";
+
+```toml
+durability = "always"
+
+[nats]
+url = "nats://nats.internal:4222"
+
+[http]
+listen = "0.0.0.0:8080"
+allowed_origins = ["https://chat.example.org"]
+
+[edge]
+receipt_window_ms = 250
+```
+"#;
 
 /// The page.
 #[must_use]
 pub fn reference_markdown() -> String {
     let mut page = HEAD.to_owned();
     write_section(&mut page, "The promise", "", known_keys().iter().filter(|key| key.section().is_empty()));
+    page.push('\n');
     for durability in [Durability::Always, Durability::Interval] {
         let _ = writeln!(page, "- {}.", capitalised(durability.meaning()));
     }
@@ -51,7 +66,6 @@ fn write_section<'a>(page: &mut String, title: &str, meaning: &str, keys: impl I
         let (name, env, expected, meaning) = (key.name, key.env(), key.expected(), one_line(key.meaning));
         let _ = writeln!(page, "| `{name}`<br>`{env}` | {default} | {expected} | {meaning} |");
     }
-    page.push('\n');
 }
 
 /// Doc comments are wrapped; a table's cell is one line.

@@ -1,5 +1,7 @@
 //! What must hold between keys.
 
+use super::choice::Durability;
+use super::environment::SYNC_VARIABLE;
 use super::problem::Fault;
 use super::reader::Reader;
 use super::table::Config;
@@ -54,4 +56,15 @@ fn rules(config: &Config) -> [(bool, &'static str, &'static str); 8] {
         ),
         (edge.drain_ms < shutdown.grace_ms, "edge.drain_ms", "must be less than shutdown.grace_ms"),
     ]
+}
+
+/// Notes a promise that the NATS server, if it was started with the same environment, does not keep.
+pub(super) fn check_durability(config: &Config, sync_interval: Option<&String>, reader: &mut Reader) {
+    let broken =
+        sync_interval.filter(|interval| config.durability == Durability::Always && *interval != "always");
+    if let Some(interval) = broken {
+        let reason =
+            format!("`always` is not true while {SYNC_VARIABLE} is `{interval}`; set that to `always`");
+        reader.fault(reader.origin("durability"), "durability", Fault::Contradiction { reason });
+    }
 }

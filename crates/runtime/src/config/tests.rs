@@ -124,15 +124,16 @@ format = \"xml\"
             "file F:1: there is no key `durabilty`; the nearest is `durability`",
             "file F:2: `edge.outbox_bytes` cannot be `\"many\"`; expected a whole number from 4096 to 67108864",
             "file F:2: there is no key `edge.tick`; the nearest is `edge.tick_ms`",
-            "file F:9: there is no key `edgy.tick_ms`; the nearest is `edge.tick_ms`",
-            "file F:3: `http`: expected a section: [http] on a line of its own, its keys below",
-            "environment CHASQUI_PARTITIONS: there is no key `CHASQUI_PARTITIONS`; the nearest is `CHASQUI_CHAT_PARTITIONS`",
-            "environment CHASQUI_MONGODB_URL: the value of `mongodb.url` (not shown, it is secret) does not fit; \
-             expected a URL such as mongodb://127.0.0.1:27017",
+            "file F:3: `http` is a section; write [http] on a line of its own and its keys below",
             "file F:6: `chat.partitions` cannot be `5000`; expected a whole number from 1 to 4096",
+            "file F:9: there is no key `edgy.tick_ms`; the nearest is `edge.tick_ms`",
+            "file F:12: `log.format` cannot be `xml`; expected `text` or `json`",
             "environment CHASQUI_EDGE_TICK_MS: `edge.tick_ms` cannot be `1s`; expected a whole number of milliseconds \
              from 10 to 60000",
-            "file F:12: `log.format` cannot be `xml`; expected `text` or `json`",
+            "environment CHASQUI_MONGODB_URL: the value of `mongodb.url` (not shown, it is secret) does not fit; \
+             expected a URL such as mongodb://127.0.0.1:27017",
+            "environment CHASQUI_PARTITIONS: there is no key `CHASQUI_PARTITIONS`; the nearest is \
+             `CHASQUI_CHAT_PARTITIONS`",
         ]
     );
 }
@@ -165,10 +166,32 @@ fn values_that_are_right_alone_must_go_together() {
     assert_eq!(
         contradictions,
         [
-            "environment CHASQUI_OPS_LISTEN: `ops.listen`: must differ from http.listen, which is for the public",
             "file F:2: `auth.refresh_idle_s`: must not exceed auth.refresh_absolute_s",
+            "environment CHASQUI_OPS_LISTEN: `ops.listen`: must differ from http.listen, which is for the public",
         ]
     );
+}
+
+#[test]
+fn always_is_refused_where_the_server_is_told_otherwise() {
+    let load = |interval| {
+        Config::load(None, env(&[("CHASQUI_DURABILITY", "always"), ("CHASQUI_NATS_SYNC_INTERVAL", interval)]))
+    };
+    assert!(load("always").is_ok());
+    let error = load("2m").unwrap_err().to_string();
+    assert!(
+        error.contains("`durability`: `always` is not true while CHASQUI_NATS_SYNC_INTERVAL is `2m`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_pages_example_is_a_configuration() {
+    let example = reference::HEAD.split("```").nth(1).unwrap().strip_prefix("toml").unwrap();
+    let file = file(example);
+    let config = Config::load(Some(file.path()), env(&[])).unwrap();
+    assert_eq!(config.durability, Durability::Always);
+    assert_eq!(config.http.allowed_origins, ["https://chat.example.org"]);
 }
 
 #[test]

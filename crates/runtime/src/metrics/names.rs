@@ -33,7 +33,7 @@ names! {
     describe_gauge COMMAND_CACHE_ROOMS = "chasqui_command_cache_rooms",
         "Rooms whose state the command side holds in memory.";
     describe_counter NATS_EVENTS_TOTAL = "chasqui_nats_events_total",
-        "Connection events, by `role` and `event` (connected, disconnected, slow_consumer, error).";
+        "Connection events, by `role` and `event` (`connected`, `disconnected`, `slow_consumer`, `error`).";
 
     describe_gauge EDGE_CONNECTIONS = "chasqui_edge_connections", "Open WebSocket connections, by `state`.";
     describe_gauge EDGE_ROOMS = "chasqui_edge_rooms", "Rooms an edge is subscribed to.";
@@ -46,7 +46,7 @@ names! {
         "Holes found in what was pushed, by `found` (predecessor, tick, dirty).";
     describe_counter EDGE_FILLED_TOTAL = "chasqui_edge_filled_total", "Facts read to fill holes, by `source`.";
     describe_counter EDGE_RESUMES_TOTAL = "chasqui_edge_resumes_total",
-        "Resumes, by `outcome` (caught_up, reset, partial).";
+        "Resumes, by `outcome` (`caught_up`, `reset`, `partial`).";
     describe_histogram EDGE_RESUME_SECONDS = "chasqui_edge_resume_seconds", "Time from a hello to being caught up.";
     describe_counter EDGE_RECEIPT_FACTS_TOTAL = "chasqui_edge_receipt_facts_total",
         "Receipt facts sent after coalescing.";
