@@ -204,6 +204,29 @@ impl Format<Vec<String>> for WebOrigins {
     }
 }
 
+/// User names.
+pub(super) struct Names;
+
+impl Format<Vec<String>> for Names {
+    const FILE_TYPE: FileType = FileType::List;
+
+    fn expected(_: Bounds) -> String {
+        "a list of user names".to_owned()
+    }
+
+    fn parse(raw: &str, _: Bounds) -> Option<Vec<String>> {
+        if raw.is_empty() {
+            return Some(Vec::new());
+        }
+        let name = |name: &str| (!name.is_empty() && !name.contains(char::is_whitespace)).then(|| name.to_owned());
+        raw.split(',').map(str::trim).map(name).collect()
+    }
+
+    fn show(value: &Vec<String>) -> String {
+        if value.is_empty() { "(none)".to_owned() } else { value.join(",") }
+    }
+}
+
 /// One of a closed set of words.
 pub(super) struct OneOf;
 

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::choice::{Durability, LogFormat};
 use super::define::configuration;
 use super::format::{
-    FilePath, Filter, Format, Listen, Millis, MongodbUrl, NatsUrl, OneOf, Optional, RedisUrl, Seconds,
+    FilePath, Filter, Format, Listen, Millis, MongodbUrl, Names, NatsUrl, OneOf, Optional, RedisUrl, Seconds,
     Secret, Text, Token, WebOrigins, Whole,
 };
 use super::key::{Bounds, Key};
@@ -150,6 +150,9 @@ configuration! {
         password_min_chars: usize as Whole = "8" in 1..=1024;
         /// Longest password, in bytes, that is hashed at all.
         password_max_bytes: usize as Whole = "1024" in 64..=65_536;
+        /// Names of the users whose logins have the right to import: to register authors without a password and
+        /// to record what they said and when. A list; in the environment separated by commas.
+        importers: Vec<String> as Names = "";
         /// Shortest time between two looks for a signing key that is not known yet.
         jwks_reload_ms: Duration as Millis = "5000" in 100..=600_000;
     }
