@@ -1,1 +1,16 @@
-//! What all HTTP routes share.
+//! What all HTTP routes share: problem documents as answers, extractors that refuse by documented codes, the
+//! shell around a process's routes (limits, deadlines, headers, metrics), and the pages that explain the API.
+//!
+//! The routes themselves live with what they serve: `chasqui-auth`, `chasqui-command-api`, `chasqui-query-api`,
+//! `chasqui-ws-edge`.
+
+mod answer;
+mod explain;
+mod extract;
+mod reference;
+mod shell;
+
+pub use answer::Refusal;
+pub use explain::page;
+pub use extract::{Json, Path, Query};
+pub use shell::{Bounds, shell};

@@ -1,0 +1,128 @@
+use axum::{
+    body::{Body, to_bytes},
+    http::{Request as HttpRequest, StatusCode},
+    routing::post,
+};
+use chasqui_protocol::Problem;
+use pretty_assertions::assert_eq;
+use serde::Deserialize;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::Json;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    count: u32,
+}
+
+async fn order(Json(order): Json<Order>) -> String {
+    order.count.to_string()
+}
+
+async fn numbered(crate::Path(number): crate::Path<u32>, crate::Query(order): crate::Query<Order>) -> String {
+    (number + order.count).to_string()
+}
+
+fn app() -> Router {
+    let routes = Router::new()
+        .route("/order", post(order))
+        .route("/numbered/{number}", get(numbered))
+        .route("/slow", get(std::future::pending::<String>).post(std::future::pending::<String>))
+        .route("/broken", get(async || -> String { panic!("on purpose") }));
+    let bounds = Bounds {
+        body_bytes: 100,
+        deadline: Duration::from_millis(20),
+        allowed_origins: vec!["https://chat.example.org".to_owned()],
+    };
+    shell(OpenApiRouter::new(), routes, &bounds)
+}
+
+async fn ask(request: HttpRequest<Body>) -> (StatusCode, String, axum::http::HeaderMap) {
+    let response = app().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+    (parts.status, text, parts.headers)
+}
+
+fn request(method: &str, path: &str, content_type: Option<&str>, body: &str) -> HttpRequest<Body> {
+    let builder = HttpRequest::builder().method(method).uri(path);
+    let builder = match content_type {
+        Some(content_type) => builder.header("content-type", content_type),
+        None => builder,
+    };
+    builder.body(Body::from(body.to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn every_kind_of_bad_input_is_a_problem_document_with_its_code() {
+    let json = Some("application/json");
+    let long = format!("{{\"count\":1{}}}", " ".repeat(200));
+    for (method, path, content_type, body, code) in [
+        ("GET", "/nowhere", None, "", Code::NotFound),
+        ("DELETE", "/order", None, "", Code::MethodNotAllowed),
+        ("POST", "/order", None, "{\"count\":1}", Code::UnsupportedMediaType),
+        ("POST", "/order", Some("text/plain"), "{\"count\":1}", Code::UnsupportedMediaType),
+        ("POST", "/order", json, "{", Code::Malformed),
+        ("POST", "/order", json, "{\"count\":\"x\"}", Code::Malformed),
+        ("POST", "/order", json, "{\"count\":1,\"other\":2}", Code::Malformed),
+        ("POST", "/order", json, &long, Code::TooLarge),
+        ("GET", "/numbered/x?count=1", None, "", Code::Malformed),
+        ("GET", "/numbered/1", None, "", Code::Malformed),
+        ("GET", "/errors/no-such-code", None, "", Code::NotFound),
+        ("GET", "/slow", None, "", Code::Unavailable),
+        ("POST", "/slow", None, "", Code::Unknown),
+        ("GET", "/broken", None, "", Code::Internal),
+    ] {
+        let (status, text, headers) = ask(request(method, path, content_type, body)).await;
+        let problem: Problem =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{method} {path}: {e}: {text}"));
+        assert_eq!(problem.code, code, "{method} {path} {body}");
+        assert_eq!((status.as_u16(), problem.status), (code.status(), code.status()));
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(problem.type_uri, format!("/errors/{}", code.as_str()));
+        assert!(problem.detail.len() > 20, "says what to do: {}", problem.detail);
+    }
+}
+
+#[tokio::test]
+async fn good_input_passes() {
+    let (status, text, _) = ask(request("POST", "/order", Some("application/json"), "{\"count\":7}")).await;
+    assert_eq!((status.as_u16(), text.as_str()), (200, "7"));
+    let (status, text, _) = ask(request("GET", "/numbered/1?count=2", None, "")).await;
+    assert_eq!((status.as_u16(), text.as_str()), (200, "3"));
+}
+
+#[tokio::test]
+async fn the_pages_explain_and_load_nothing_from_elsewhere() {
+    let (status, text, headers) = ask(request("GET", "/errors/busy", None, "")).await;
+    assert!(status.is_success() && text.starts_with("# busy"));
+    assert_eq!(headers["content-type"], "text/markdown; charset=utf-8");
+    for path in ["/docs", "/docs/page.js", "/docs/page.css"] {
+        let (status, text, headers) = ask(request("GET", path, None, "")).await;
+        assert!(status.is_success(), "{path}");
+        assert!(!text.contains("http://") && !text.contains("https://"), "{path} names another server");
+        assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    }
+    let (_, text, _) = ask(request("GET", "/openapi.json", None, "")).await;
+    let openapi: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(openapi["info"]["title"], "Chasqui");
+    assert_eq!(openapi["components"]["securitySchemes"]["access_token"]["scheme"], "bearer");
+}
+
+#[tokio::test]
+async fn only_configured_origins_are_let_in() {
+    for (origin, allowed) in [("https://chat.example.org", true), ("https://evil.example.org", false)] {
+        let preflight = HttpRequest::builder()
+            .method("OPTIONS")
+            .uri("/order")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .body(Body::empty())
+            .unwrap();
+        let (.., headers) = ask(preflight).await;
+        assert_eq!(headers.contains_key("access-control-allow-origin"), allowed, "{origin}");
+    }
+}
