@@ -218,7 +218,8 @@ impl Format<Vec<String>> for Names {
         if raw.is_empty() {
             return Some(Vec::new());
         }
-        let name = |name: &str| (!name.is_empty() && !name.contains(char::is_whitespace)).then(|| name.to_owned());
+        let name =
+            |name: &str| (!name.is_empty() && !name.contains(char::is_whitespace)).then(|| name.to_owned());
         raw.split(',').map(str::trim).map(name).collect()
     }
 

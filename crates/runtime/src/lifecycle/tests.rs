@@ -6,6 +6,11 @@ use super::*;
 
 const LONG: Duration = Duration::from_mins(10);
 
+/// The end of a life that is to end soon; far less than `LONG`, far more than it takes.
+async fn ended(life: Lifecycle) -> Result<(), Failure> {
+    tokio::time::timeout(Duration::from_mins(1), life.wait()).await.expect("the process ends")
+}
+
 #[tokio::test]
 async fn a_critical_task_that_ends_early_brings_the_process_down_with_its_name() {
     let life = Lifecycle::new(LONG);
@@ -15,7 +20,7 @@ async fn a_critical_task_that_ends_early_brings_the_process_down_with_its_name()
         Ok(())
     });
     tasks.spawn_critical("projector.2", async { Ok(()) });
-    let failure = life.wait().await.unwrap_err();
+    let failure = ended(life).await.unwrap_err();
     assert_eq!(failure.to_string(), "the task `projector.2` ended before it was asked to");
 }
 
@@ -23,11 +28,11 @@ async fn a_critical_task_that_ends_early_brings_the_process_down_with_its_name()
 async fn an_error_and_a_panic_are_told_with_their_reason() {
     let life = Lifecycle::new(LONG);
     life.tasks().spawn_critical("a", async { Err(anyhow::anyhow!("no route").context("connecting")) });
-    assert_eq!(life.wait().await.unwrap_err().reason, "failed: connecting: no route");
+    assert_eq!(ended(life).await.unwrap_err().reason, "failed: connecting: no route");
 
     let life = Lifecycle::new(LONG);
     life.tasks().spawn_critical("a", async { panic!("index {} is wrong", 7) });
-    assert_eq!(life.wait().await.unwrap_err().reason, "panicked: index 7 is wrong");
+    assert_eq!(ended(life).await.unwrap_err().reason, "panicked: index 7 is wrong");
 }
 
 #[tokio::test]
@@ -39,7 +44,7 @@ async fn an_error_while_draining_is_a_failure_too() {
         anyhow::bail!("a client was not told")
     });
     life.shutdown().request();
-    assert_eq!(life.wait().await.unwrap_err().reason, "failed: a client was not told");
+    assert_eq!(ended(life).await.unwrap_err().reason, "failed: a client was not told");
 }
 
 #[tokio::test]
@@ -55,7 +60,7 @@ async fn a_task_that_is_not_critical_may_end_and_fail() {
     seen.await.unwrap();
     assert!(!shutdown.is_requested());
     shutdown.request();
-    assert_eq!(life.wait().await, Ok(()));
+    assert_eq!(ended(life).await, Ok(()));
 }
 
 #[tokio::test]
@@ -70,7 +75,7 @@ async fn the_soft_stage_waits_for_work_and_the_hard_stage_follows_it() {
         Ok(())
     });
     shutdown.request();
-    let mut ending = tokio::spawn(life.wait());
+    let mut ending = tokio::spawn(ended(life));
     tokio::select! {
         biased;
         _ = &mut ending => panic!("ended before the work was finished"),
@@ -88,7 +93,7 @@ async fn work_that_does_not_stop_is_cut_off_after_the_grace_and_named() {
     let shutdown = life.shutdown();
     life.tasks().spawn_critical("deaf", std::future::pending());
     shutdown.request();
-    let failure = life.wait().await.unwrap_err();
+    let failure = ended(life).await.unwrap_err();
     assert_eq!(failure.to_string(), "the task `deaf` was cut off: it did not stop when told to");
     assert!(shutdown.is_forced());
 }
@@ -98,8 +103,7 @@ async fn forcing_does_not_wait_for_the_grace() {
     let life = Lifecycle::new(LONG);
     life.tasks().spawn("deaf", std::future::pending());
     life.shutdown().force();
-    let ended = tokio::time::timeout(Duration::from_mins(1), life.wait()).await;
-    assert_eq!(ended.expect("the grace of ten minutes is not waited for"), Ok(()));
+    assert_eq!(ended(life).await, Ok(()), "without waiting for the grace of ten minutes");
 }
 
 #[tokio::test]
