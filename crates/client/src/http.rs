@@ -1,0 +1,181 @@
+//! Accounts over HTTP.
+
+use std::time::Duration;
+
+use chasqui_events::{CommandId, UserId};
+use chasqui_protocol::{
+    Accepted, Code, Problem,
+    command::{Login, Logout, Refresh, Register, RegisterImported, Tokens},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Endpoint, Ids, Session};
+
+/// Why a call over HTTP failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The server answered with a problem.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The server cannot be reached, or its answer was lost.
+    #[error("cannot reach {endpoint}: {}", cause(source))]
+    Unreachable {
+        /// Which.
+        endpoint: Endpoint,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// Something answers there that is not a Chasqui server.
+    #[error("{endpoint} answered with status {status} and no problem document; is it a Chasqui server?")]
+    Strange {
+        /// Which.
+        endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+/// The innermost cause: what reqwest says around it names its own layers.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+impl ApiError {
+    /// The problem, when it is one.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            Self::Unreachable { .. } | Self::Strange { .. } => None,
+        }
+    }
+
+    /// The code of the problem, when it is one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.problem().map(|problem| problem.code)
+    }
+
+    /// Whether the same call can succeed later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Problem(problem) => problem.code.worth_a_retry(),
+            Self::Unreachable { .. } => true,
+            Self::Strange { status, .. } => *status >= 500,
+        }
+    }
+}
+
+/// The server's HTTP API, as far as accounts go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api {
+    http: reqwest::Client,
+    endpoint: Endpoint,
+}
+
+impl Api {
+    /// The API of a server.
+    pub fn new(endpoint: &Endpoint) -> Result<Self, ApiError> {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(20))
+            .connect_timeout(Duration::from_secs(5))
+            .no_proxy()
+            .build()
+            .map_err(|source| ApiError::Unreachable { endpoint: endpoint.clone(), source })?;
+        Ok(Self { http, endpoint: endpoint.clone() })
+    }
+
+    /// Which server.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Creates an account.
+    pub async fn register(
+        &self,
+        name: &str,
+        display_name: &str,
+        password: &SecretString,
+    ) -> Result<Accepted, ApiError> {
+        let body = Register {
+            id: Ids::default().command(),
+            name: name.to_owned(),
+            display_name: display_name.to_owned(),
+            password: password.expose_secret().to_owned(),
+        };
+        self.post("/v1/register", &body, None).await
+    }
+
+    /// Opens a session; `device` is what the client calls itself.
+    pub async fn login(
+        &self,
+        name: &str,
+        password: &SecretString,
+        device: &str,
+    ) -> Result<Session, ApiError> {
+        let body = Login {
+            name: name.to_owned(),
+            password: password.expose_secret().to_owned(),
+            device: device.to_owned(),
+        };
+        let tokens = self.post("/v1/login", &body, None).await?;
+        Ok(Session::new(self.clone(), tokens))
+    }
+
+    /// Exchanges a refresh token, which is good for one use. See [`Session`], which does it in time.
+    pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Tokens, ApiError> {
+        let body = Refresh { refresh_token: refresh_token.expose_secret().to_owned() };
+        self.post("/v1/refresh", &body, None).await
+    }
+
+    /// Ends the session of an access token.
+    pub async fn logout(&self, access_token: &SecretString) -> Result<(), ApiError> {
+        self.post::<_, serde_json::Value>("/v1/logout", &Logout {}, Some(access_token)).await.map(drop)
+    }
+
+    /// Creates an account for the author of imported messages; needs the right to import.
+    pub async fn register_imported(
+        &self,
+        access_token: &SecretString,
+        id: CommandId,
+        name: &str,
+        display_name: &str,
+    ) -> Result<UserId, ApiError> {
+        let body =
+            RegisterImported { id, name: name.to_owned(), display_name: display_name.to_owned() };
+        let accepted: Accepted = self.post("/v1/register-imported", &body, Some(access_token)).await?;
+        accepted.user.ok_or_else(|| ApiError::Strange { endpoint: self.endpoint.clone(), status: 200 })
+    }
+
+    async fn post<B: Serialize, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+        token: Option<&SecretString>,
+    ) -> Result<R, ApiError> {
+        let unreachable = |source| ApiError::Unreachable { endpoint: self.endpoint.clone(), source };
+        let mut request = self.http.post(format!("{}{path}", self.endpoint.http_url())).json(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        let strange = || ApiError::Strange { endpoint: self.endpoint.clone(), status: status.as_u16() };
+        if status.is_success() {
+            let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+            return serde_json::from_slice(bytes).map_err(|_| strange());
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Err(problem.into()),
+            Err(_) => Err(strange()),
+        }
+    }
+}
