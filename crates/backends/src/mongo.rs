@@ -22,13 +22,12 @@ pub struct MongoOptions {
 
 impl Backend for Mongo {
     const KIND: Kind = Kind::Mongo;
-    type Options = MongoOptions;
 }
 
 const REPLICA_SET: &str = "rs0";
 
 impl Launch for Mongo {
-    type LaunchOptions = MongoOptions;
+    type Options = MongoOptions;
 
     fn place(options: &MongoOptions) -> &Place {
         &options.place

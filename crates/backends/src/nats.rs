@@ -54,11 +54,10 @@ pub struct NatsOptions {
 
 impl Backend for Nats {
     const KIND: Kind = Kind::Nats;
-    type Options = NatsOptions;
 }
 
 impl Launch for Nats {
-    type LaunchOptions = NatsOptions;
+    type Options = NatsOptions;
 
     fn place(options: &NatsOptions) -> &Place {
         &options.place
@@ -106,7 +105,13 @@ impl Server<Nats> {
     /// The base URL of the monitoring endpoint (`/healthz`, `/varz`, `/jsz` …), of a server of ours.
     #[must_use]
     pub fn monitor_url(&self) -> Option<String> {
-        Some(format!("http://127.0.0.1:{}", self.second_port()?))
+        Some(format!("http://127.0.0.1:{}", self.monitor_port()?))
+    }
+
+    /// The port of the monitoring endpoint, of a server of ours.
+    #[must_use]
+    pub fn monitor_port(&self) -> Option<u16> {
+        self.second_port()
     }
 }
 

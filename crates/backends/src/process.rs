@@ -177,9 +177,26 @@ impl Managed {
         ended
     }
 
-    /// SIGSTOP.
+    /// SIGSTOP; all its threads stand still when this returns.
     pub fn pause(&self) -> Result<(), Error> {
-        self.signal(Signal::SIGSTOP)
+        self.signal(Signal::SIGSTOP)?;
+        wait_until(Duration::from_secs(5), || self.stands_still());
+        Ok(())
+    }
+
+    /// The signal is on its way when `kill` returns; that the last thread has stopped is told to `wait`.
+    #[cfg(target_os = "linux")]
+    fn stands_still(&self) -> bool {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        let child = self.child();
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+        let status = waitid(Id::Pid(Pid::from_raw(child.id().cast_signed())), flags);
+        !matches!(status, Ok(WaitStatus::StillAlive))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn stands_still(&self) -> bool {
+        true
     }
 
     /// SIGCONT.
@@ -221,25 +238,9 @@ impl Drop for Managed {
     }
 }
 
-/// The process group a managed child leads.
-#[must_use]
-pub fn process_group_of(child: &Managed) -> i32 {
-    child.pid.cast_signed()
-}
-
-/// Sends a signal to a whole process group; a group that is gone is not an error.
-pub fn signal_group(group: i32, signal: Signal) -> Result<(), Error> {
-    match killpg(Pid::from_raw(group), signal) {
-        Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => {
-            Err(Error::Io { doing: format!("sending {signal} to group {group}"), source: errno.into() })
-        }
-    }
-}
-
-/// Runs a tool to its end; `on_output` gets its output piece by piece. Kills the tool and everything it
-/// started when interrupted.
-pub(crate) fn run_tool(
+/// Runs a tool to its end; `on_output` gets its output piece by piece. When interrupted, the tool and
+/// everything it started are ended first.
+pub fn run_tool(
     spawn: &Spawn,
     interrupt: &Interrupt,
     mut on_output: impl FnMut(&str),
@@ -258,11 +259,30 @@ pub(crate) fn run_tool(
             return Ok(status);
         }
         if interrupt.is_triggered() {
-            signal_group(process_group_of(&child), Signal::SIGKILL)?;
-            child.kill_9();
+            end_group(&child)?;
             return Err(Error::Interrupted);
         }
         thread::sleep(POLL);
+    }
+}
+
+/// SIGTERM to the child and all its descendants, a moment to tidy up, then SIGKILL to what is left.
+fn end_group(leader: &Managed) -> Result<(), Error> {
+    let group = leader.pid.cast_signed();
+    signal_group(group, Signal::SIGTERM)?;
+    wait_until(Duration::from_secs(3), || leader.exit_status().is_some());
+    signal_group(group, Signal::SIGKILL)?;
+    leader.kill_9();
+    Ok(())
+}
+
+/// Sends a signal to a whole process group; a group that is gone is not an error.
+fn signal_group(group: i32, signal: Signal) -> Result<(), Error> {
+    match killpg(Pid::from_raw(group), signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => {
+            Err(Error::Io { doing: format!("sending {signal} to group {group}"), source: errno.into() })
+        }
     }
 }
 
@@ -279,7 +299,8 @@ pub(crate) fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool
 }
 
 /// The last lines of a file; empty when it cannot be read.
-pub(crate) fn tail(file: &Path, lines: usize) -> String {
+#[must_use]
+pub fn tail(file: &Path, lines: usize) -> String {
     const AT_MOST: u64 = 64 * 1024;
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(file)?;

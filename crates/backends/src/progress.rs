@@ -7,18 +7,30 @@ use std::time::{Duration, Instant};
 
 /// A request to stop, shared by everything that takes long. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<Request>);
+
+#[derive(Debug, Default)]
+struct Request {
+    made: AtomicBool,
+    parent: Option<Interrupt>,
+}
 
 impl Interrupt {
-    /// Asks everything that holds a clone to stop.
+    /// One that is triggered with this one, and can be without it.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Request { made: AtomicBool::new(false), parent: Some(self.clone()) }))
+    }
+
+    /// Asks everything that holds a clone or a child to stop.
     pub fn trigger(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.made.store(true, Ordering::SeqCst);
     }
 
     /// Whether somebody asked to stop.
     #[must_use]
     pub fn is_triggered(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.made.load(Ordering::SeqCst) || self.0.parent.as_ref().is_some_and(Self::is_triggered)
     }
 
     /// `Err(Interrupted)` when somebody asked to stop.

@@ -22,11 +22,10 @@ pub struct RedisOptions {
 
 impl Backend for Redis {
     const KIND: Kind = Kind::Redis;
-    type Options = RedisOptions;
 }
 
 impl Launch for Redis {
-    type LaunchOptions = RedisOptions;
+    type Options = RedisOptions;
 
     fn place(options: &RedisOptions) -> &Place {
         &options.place

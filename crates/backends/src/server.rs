@@ -69,8 +69,6 @@ pub struct Place {
 pub trait Backend: sealed::Launch {
     /// Which one it is.
     const KIND: Kind;
-    /// How it can be started.
-    type Options: Clone + Default + Send + Sync + 'static;
 }
 
 pub(crate) mod sealed {
@@ -92,18 +90,19 @@ pub(crate) mod sealed {
     }
 
     pub trait Launch: Sized {
-        type LaunchOptions;
-        fn place(options: &Self::LaunchOptions) -> &Place;
+        /// How it can be started.
+        type Options: Clone + Default + Send + Sync + 'static;
+        fn place(options: &Self::Options) -> &Place;
         /// The second port that was asked for.
-        fn second_port(options: &Self::LaunchOptions) -> Option<u16>;
-        fn spawn(options: &Self::LaunchOptions, site: &Site<'_>) -> Result<Spawn, Error>;
+        fn second_port(options: &Self::Options) -> Option<u16>;
+        fn spawn(options: &Self::Options, site: &Site<'_>) -> Result<Spawn, Error>;
         fn url(port: u16) -> String;
         /// `Ok` when it answers as a server that is ready; `Err` says what it answered instead.
         fn probe(stream: &mut TcpStream, port: u16) -> Result<(), String>;
     }
 }
 
-use sealed::{Launch, Site};
+use sealed::Site;
 
 /// A backend that answers. Its process, if it is ours, is killed when this is dropped.
 #[derive(Debug)]
@@ -133,10 +132,7 @@ const BETWEEN_PROBES: Duration = Duration::from_millis(20);
 const PROBE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(20);
 
-impl<B> Server<B>
-where
-    B: Backend + Launch<LaunchOptions = <B as Backend>::Options>,
-{
+impl<B: Backend> Server<B> {
     /// The server that the environment names, or one of our own. Returns when it answers.
     pub fn start(options: &B::Options) -> Result<Self, Error> {
         Self::start_with(options, &Preparation::default())

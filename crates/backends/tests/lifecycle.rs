@@ -125,3 +125,46 @@ fn ask(server: &RedisServer, command: &str) -> String {
     let read = stream.read(&mut answer).unwrap();
     String::from_utf8_lossy(&answer[..read]).trim_end().to_owned()
 }
+
+/// The test below runs this one as another process; by itself it does nothing.
+#[test]
+fn a_parent_to_be_killed() {
+    if std::env::var_os("CHASQUI_TEST_PARENT").is_none() {
+        return;
+    }
+    let server = std::thread::spawn(|| RedisServer::start_own(&RedisOptions::default()).unwrap());
+    // The thread that started it has ended when this line is printed, and the server must still live.
+    let server = server.join().unwrap();
+    server.probe().unwrap();
+    println!("server {} in {}", server.pid().unwrap(), server.data().unwrap().display());
+    std::thread::park();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_does_not_outlive_a_killed_parent() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_parent_to_be_killed", "--nocapture"])
+        .env("CHASQUI_TEST_PARENT", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("server ")).unwrap();
+    let (_, line) = line.split_once("server ").unwrap();
+    let (pid, data) = line.split_once(" in ").unwrap();
+    let process = format!("/proc/{pid}");
+    assert!(Path::new(&process).exists());
+
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while Path::new(&process).exists() {
+        assert!(std::time::Instant::now() < deadline, "the server outlives its parent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // A killed process cannot tidy its temporary folder away.
+    std::fs::remove_dir_all(Path::new(data).parent().unwrap()).unwrap();
+}
