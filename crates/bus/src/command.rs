@@ -1,0 +1,214 @@
+//! Commands between edge and command side: request and reply on `cmd.v1.<name>`.
+//!
+//! A request is the JSON of the protocol's command with the caller's access token in a header; the answer is
+//! `{"ok": …}` or `{"problem": …}`.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject};
+use bytes::Bytes;
+use chasqui_protocol::Problem;
+use futures::{StreamExt, stream::select_all};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::task::TaskTracker;
+
+use crate::{Bus, BusError, connection::AskError, log, subject};
+
+const TOKEN: HeaderName = HeaderName::from_static("Chasqui-Token");
+const TRACEPARENT: HeaderName = HeaderName::from_static(log::TRACEPARENT);
+
+/// A command that has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The command side answers why not.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// It was not sent: no connection, or nobody handles it now. Nothing was recorded.
+    #[error("nobody takes the command: {0}")]
+    Unavailable(String),
+    /// No answer in time. Whether it was recorded is not known; repeating it with the same id is safe.
+    #[error("no answer to the command: {0}")]
+    Timeout(String),
+}
+
+/// The answer on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply<R> {
+    /// Accepted, with what came of it.
+    #[serde(rename = "ok")]
+    Ok(R),
+    /// Not accepted, and why.
+    #[serde(rename = "problem")]
+    Problem(Problem),
+}
+
+impl<R: Serialize> Reply<R> {
+    /// The bytes for [`serve`]'s handler to return.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        #[expect(clippy::expect_used, reason = "results are plain structs; serde_json cannot fail on them")]
+        serde_json::to_vec(self).expect("a reply is always JSON").into()
+    }
+}
+
+impl<R> From<Result<R, Problem>> for Reply<R> {
+    fn from(result: Result<R, Problem>) -> Self {
+        result.map_or_else(Self::Problem, Self::Ok)
+    }
+}
+
+/// A command to be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Its name: the last token of the subject.
+    pub name: &'a str,
+    /// The caller's access token.
+    pub token: Option<&'a str>,
+    /// The `traceparent`.
+    pub trace: Option<&'a str>,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+}
+
+/// Asks a command and awaits its answer.
+///
+/// # Errors
+/// See [`CommandError`].
+pub async fn request<R: DeserializeOwned>(
+    bus: &Bus,
+    call: Call<'_>,
+    body: &impl Serialize,
+) -> Result<R, CommandError> {
+    let body = serde_json::to_vec(body).map_err(|error| CommandError::Unavailable(error.to_string()))?;
+    let answer = request_raw(bus, call, body.into()).await?;
+    match serde_json::from_slice(&answer) {
+        Ok(Reply::Ok(result)) => Ok(result),
+        Ok(Reply::Problem(problem)) => Err(CommandError::Problem(problem)),
+        Err(error) => Err(CommandError::Timeout(format!("the answer is not understood: {error}"))),
+    }
+}
+
+/// Asks a command whose body is JSON already; the answer as it came.
+///
+/// # Errors
+/// [`CommandError::Unavailable`] and [`CommandError::Timeout`].
+pub async fn request_raw(bus: &Bus, call: Call<'_>, body: Bytes) -> Result<Bytes, CommandError> {
+    let until = Instant::now() + call.timeout;
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(TOKEN, call.token), (TRACEPARENT, call.trace)] {
+        if let Some(value) = value.and_then(|value| value.parse::<HeaderValue>().ok()) {
+            headers.insert(name, value);
+        }
+    }
+    let headers = (!headers.is_empty()).then_some(headers);
+    match bus.ask(Subject::from(subject::cmd(call.name)), headers, body, until).await {
+        Ok(message) => Ok(message.payload),
+        Err(AskError::NotSent(reason) | AskError::TooLarge(reason)) => Err(CommandError::Unavailable(reason)),
+        Err(AskError::NoResponders) => Err(CommandError::Unavailable("no process handles it".to_owned())),
+        Err(AskError::NoAnswer(reason)) => Err(CommandError::Timeout(reason)),
+    }
+}
+
+/// A command as it arrives.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its name.
+    pub name: String,
+    /// Its body, JSON.
+    pub body: Bytes,
+    /// The caller's access token.
+    pub token: Option<String>,
+    /// The `traceparent`.
+    pub trace: Option<String>,
+}
+
+/// What to serve.
+#[derive(Clone, Debug)]
+pub struct Serve<'a> {
+    /// The commands' names.
+    pub names: &'a [&'a str],
+    /// The queue group: each command goes to one process of it.
+    pub group: &'a str,
+    /// The most commands handled at a time; more wait in the subscription, whose overflow is answered by silence
+    /// and [`crate::BusEvent::SlowConsumer`].
+    pub concurrency: usize,
+}
+
+/// Commands of some names, being served.
+#[derive(Debug)]
+pub struct Server {
+    bus: Bus,
+    subscribers: Vec<async_nats::Subscriber>,
+    concurrency: usize,
+}
+
+/// Begins to take commands; they are handled by [`Server::run`].
+///
+/// # Errors
+/// [`BusError::Closed`].
+pub async fn serve(bus: &Bus, what: Serve<'_>) -> Result<Server, BusError> {
+    let mut subscribers = Vec::with_capacity(what.names.len());
+    for name in what.names {
+        let subscriber = bus.client().queue_subscribe(subject::cmd(name), what.group.to_owned()).await;
+        subscribers.push(subscriber.map_err(|_| BusError::Closed)?);
+    }
+    Ok(Server { bus: bus.clone(), subscribers, concurrency: what.concurrency })
+}
+
+impl Server {
+    /// Handles commands until `stop`, then those that have arrived already, then returns.
+    pub async fn run<H, F>(self, handler: H, stop: impl Future<Output = ()> + Send)
+    where
+        H: Fn(Incoming) -> F + Send + Sync + 'static,
+        F: Future<Output = Bytes> + Send + 'static,
+    {
+        let Self { bus, subscribers, concurrency } = self;
+        let handler = Arc::new(handler);
+        let permits = Arc::new(Semaphore::new(concurrency));
+        let tasks = TaskTracker::new();
+        let mut messages = select_all(subscribers);
+        tokio::pin!(stop);
+        let mut stopping = false;
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+            let message = tokio::select! {
+                message = messages.next() => message,
+                () = &mut stop, if !stopping => {
+                    stopping = true;
+                    for subscriber in messages.iter_mut() {
+                        subscriber.drain().await.ok();
+                    }
+                    continue;
+                }
+            };
+            let Some(message) = message else { break };
+            let (bus, handler) = (bus.clone(), Arc::clone(&handler));
+            tasks.spawn(async move {
+                answer(&bus, &*handler, message).await;
+                drop(permit);
+            });
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+async fn answer<H, F>(bus: &Bus, handler: &H, message: Message)
+where
+    H: Fn(Incoming) -> F,
+    F: Future<Output = Bytes>,
+{
+    let Some(reply) = message.reply else { return };
+    let headers = message.headers.as_ref();
+    let incoming = Incoming {
+        name: message.subject.rsplit('.').next().unwrap_or_default().to_owned(),
+        token: log::header(headers, "Chasqui-Token").map(str::to_owned),
+        trace: log::header(headers, log::TRACEPARENT).map(str::to_owned),
+        body: message.payload,
+    };
+    let answer = handler(incoming).await;
+    if bus.client().publish(reply, answer).await.is_err() {
+        tracing::warn!("an answer could not be sent: the connection to NATS is closed");
+    }
+}

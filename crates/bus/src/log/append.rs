@@ -1,0 +1,248 @@
+//! Appending one fact, with every outcome told apart.
+
+use std::time::Duration;
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject};
+use bytes::Bytes;
+use chasqui_events::{CommandId, Envelope, Event, Seq};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Log, Stored};
+use crate::{connection::AskError, jetstream::ErrorBody, subject};
+
+/// A fact to be appended.
+#[derive(Clone, Debug)]
+pub struct Append<'a> {
+    /// Its subject.
+    pub subject: String,
+    /// The command that causes it: what makes a repetition the same.
+    pub id: CommandId,
+    /// The event's wire name.
+    pub type_name: &'static str,
+    /// The version of its payload.
+    pub version: u32,
+    /// The encoded envelope.
+    pub payload: Bytes,
+    /// The sequence that the subject's last fact must have, 0 for none; `None` to append in any case.
+    pub expected: Option<Seq>,
+    /// Which fact of its aggregate it is, from 1.
+    pub aggregate_seq: Option<u64>,
+    /// The `traceparent` of whoever causes it.
+    pub trace: Option<&'a str>,
+}
+
+impl Append<'_> {
+    /// An envelope to be appended to a subject in any case, without trace.
+    #[must_use]
+    pub fn fact<E: Event>(subject: String, envelope: &Envelope<E>) -> Self {
+        Self {
+            subject,
+            id: envelope.id,
+            type_name: envelope.event.type_name(),
+            version: envelope.event.version(),
+            payload: envelope.encode().into(),
+            expected: None,
+            aggregate_seq: None,
+            trace: None,
+        }
+    }
+}
+
+/// Where a fact stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its sequence.
+    pub seq: Seq,
+    /// It stood there already: an earlier attempt of the same command had stored it.
+    pub duplicate: bool,
+}
+
+/// A fact that was not appended, as far as is known.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Another fact stands behind the expected one: read the subject from the expected sequence on, decide again.
+    #[error("another fact was appended to the subject first")]
+    Conflict,
+    /// Whether it was stored could not be found out in time. Repeating the same bytes with the same id is safe.
+    #[error("it is not known whether the fact was stored: {0}")]
+    Unknown(String),
+    /// It was not stored, nothing was sent: no connection, or too many appends in flight. Repeating is safe.
+    #[error("the fact was not sent: {0}")]
+    Unavailable(String),
+    /// It was not stored and will not be: the log refuses it.
+    #[error("the log refuses the fact: {0}")]
+    Refused(String),
+}
+
+const MSG_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
+const EXPECTED: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
+const TYPE: HeaderName = HeaderName::from_static("Chasqui-Type");
+const VERSION: HeaderName = HeaderName::from_static("Chasqui-Version");
+const AGGREGATE_SEQ: HeaderName = HeaderName::from_static("Chasqui-Aggregate-Seq");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The expectation does not hold; the second is what a cluster says while another append is on its way.
+const WRONG_LAST: u64 = 10_071;
+const WRONG_LAST_IN_FLIGHT: u64 = 10_164;
+/// The same id is being stored at this moment.
+const DUPLICATE_IN_FLIGHT: u64 = 10_158;
+
+/// How long one attempt waits for its acknowledgement.
+const ATTEMPT: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How long the last look at the log may take, after the attempts.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// What became of one attempt.
+enum Attempt {
+    Stored(Appended),
+    /// The expectation did not hold; `in_flight` when another append may still be on its way.
+    Behind {
+        in_flight: bool,
+    },
+    Refused(String),
+    NotSent(String),
+    Unknown(String),
+}
+
+#[derive(Deserialize)]
+struct Ack {
+    #[serde(default)]
+    error: Option<ErrorBody>,
+    #[serde(default)]
+    seq: Seq,
+    #[serde(default)]
+    duplicate: bool,
+}
+
+impl Log {
+    /// Appends a fact once.
+    ///
+    /// An outcome that is not known (no answer, a lost connection, no leader) is resolved by sending the same bytes
+    /// and id again for the bus's `retry_for`, then by reading back.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; each says whether the fact may have been stored.
+    pub async fn append(&self, append: Append<'_>) -> Result<Appended, AppendError> {
+        let deadline = Instant::now() + self.bus.settings().retry_for;
+        let Ok(Ok(_permit)) = timeout_at(deadline, self.bus.in_flight().acquire()).await else {
+            return Err(AppendError::Unavailable("too many appends await their acknowledgement".to_owned()));
+        };
+        let subject = Subject::from(append.subject.as_str());
+        let mut doubt = None;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let reason = match self.attempt(&subject, &append, deadline).await {
+                Attempt::Stored(appended) => return Ok(appended),
+                Attempt::Behind { in_flight } => match self.behind(&append, in_flight, doubt.is_some()).await {
+                    Some(outcome) => return outcome,
+                    None => "another append to the subject is on its way".to_owned(),
+                },
+                Attempt::Refused(reason) if doubt.is_some() => return Err(AppendError::Unknown(reason)),
+                Attempt::Refused(reason) => return Err(AppendError::Refused(reason)),
+                Attempt::NotSent(reason) => reason,
+                Attempt::Unknown(reason) => doubt.insert(reason).clone(),
+            };
+            if Instant::now() + pause >= deadline {
+                return self.give_up(&append, doubt, reason).await;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn attempt(&self, subject: &Subject, append: &Append<'_>, deadline: Instant) -> Attempt {
+        let until = deadline.min(Instant::now() + ATTEMPT);
+        let answer = self.bus.ask(subject.clone(), Some(headers(append)), append.payload.clone(), until).await;
+        match answer {
+            Ok(message) => judge(&message.payload),
+            Err(AskError::NotSent(reason)) => Attempt::NotSent(reason),
+            Err(AskError::NoAnswer(reason)) => Attempt::Unknown(reason),
+            Err(AskError::NoResponders) => Attempt::NotSent("no stream takes the subject now".to_owned()),
+            Err(AskError::TooLarge(reason)) => Attempt::Refused(reason),
+        }
+    }
+
+    /// The expectation did not hold: because of an earlier attempt of the same command, or of another fact. Only
+    /// the first fact after the expected one can be ours. `None`: not to be seen yet, try again.
+    async fn behind(
+        &self,
+        append: &Append<'_>,
+        in_flight: bool,
+        doubt: bool,
+    ) -> Option<Result<Appended, AppendError>> {
+        let after = append.expected.unwrap_or(0);
+        match self.first_after(append, after).await {
+            Ok(Some(stored)) if stored.msg_id == Some(append.id) => {
+                Some(Ok(Appended { seq: stored.seq, duplicate: true }))
+            }
+            Ok(None) if in_flight => None,
+            Err(_) if doubt || in_flight => None,
+            Ok(_) | Err(_) => Some(Err(AppendError::Conflict)),
+        }
+    }
+
+    async fn first_after(&self, append: &Append<'_>, seq: Seq) -> Result<Option<Stored>, super::LogError> {
+        let stream = subject::stream_of(&append.subject).unwrap_or_default();
+        self.next(&stream, seq + 1, &append.subject).await
+    }
+
+    /// Time is up: one last look, if there is anything to look for.
+    async fn give_up(
+        &self,
+        append: &Append<'_>,
+        doubt: Option<String>,
+        reason: String,
+    ) -> Result<Appended, AppendError> {
+        let Some(doubt) = doubt else { return Err(AppendError::Unavailable(reason)) };
+        let look = async {
+            match append.expected {
+                Some(expected) => self.first_after(append, expected).await,
+                None => self.last(&append.subject).await,
+            }
+        };
+        match timeout_at(Instant::now() + LAST_LOOK, look).await {
+            Ok(Ok(Some(stored))) if stored.msg_id == Some(append.id) => {
+                Ok(Appended { seq: stored.seq, duplicate: true })
+            }
+            _ => Err(AppendError::Unknown(doubt)),
+        }
+    }
+}
+
+fn headers(append: &Append<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(MSG_ID, append.id.to_string());
+    headers.insert(TYPE, append.type_name);
+    headers.insert(VERSION, HeaderValue::from(u64::from(append.version)));
+    if let Some(expected) = append.expected {
+        headers.insert(EXPECTED, HeaderValue::from(expected));
+    }
+    if let Some(seq) = append.aggregate_seq {
+        headers.insert(AGGREGATE_SEQ, HeaderValue::from(seq));
+    }
+    if let Some(trace) = append.trace.and_then(|trace| trace.parse::<HeaderValue>().ok()) {
+        headers.insert(TRACEPARENT, trace);
+    }
+    headers
+}
+
+fn judge(payload: &[u8]) -> Attempt {
+    let ack: Ack = match serde_json::from_slice(payload) {
+        Ok(ack) => ack,
+        Err(error) => return Attempt::Unknown(format!("not an acknowledgement: {error}")),
+    };
+    match ack.error {
+        None if ack.seq > 0 => Attempt::Stored(Appended { seq: ack.seq, duplicate: ack.duplicate }),
+        None => Attempt::Unknown("an acknowledgement without a sequence".to_owned()),
+        Some(error) => match error.err_code {
+            WRONG_LAST => Attempt::Behind { in_flight: false },
+            WRONG_LAST_IN_FLIGHT => Attempt::Behind { in_flight: true },
+            DUPLICATE_IN_FLIGHT => Attempt::Unknown(error.description),
+            _ if error.code == 503 => Attempt::Unknown(error.description),
+            code => Attempt::Refused(format!("{} ({code})", error.description)),
+        },
+    }
+}
