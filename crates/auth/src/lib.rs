@@ -1,1 +1,33 @@
-//! Chasqui: auth.
+//! Who is who: passwords, tokens, sessions, and the identity commands.
+//!
+//! - [`Verifier`] checks access tokens in every process that takes them; [`Caller`] is its result as an axum
+//!   extractor.
+//! - [`Auth`] is the role `auth`: accounts, logins, refreshes, over HTTP and NATS.
+//! - [`secrets`] makes the secrets of an installation.
+//!
+//! A name is held by whoever wrote the first fact on its subject in the log; what must be forgettable (password
+//! hashes, refresh families) is in buckets.
+
+mod caller;
+mod command;
+mod family;
+mod identity;
+mod jwks;
+mod name_key;
+mod password;
+pub mod refusal;
+mod routes;
+pub mod secrets;
+pub mod serve;
+mod service;
+mod signing;
+mod token;
+mod verifier;
+
+pub use caller::Caller;
+pub use identity::{Identity, Scope, Scopes};
+pub use name_key::{NameKey, NameKeyError};
+pub use password::BadCost;
+pub use service::{Auth, StartError, limits};
+pub use signing::{Jwk, Jwks, SigningKey, SigningKeyError};
+pub use verifier::Verifier;

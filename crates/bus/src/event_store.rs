@@ -123,6 +123,16 @@ impl RoomStore {
         self.load_into(room, &slot).await
     }
 
+    /// A room as the leader has it, whatever is in memory: for a second look before a refusal.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn reload(&self, room: RoomId) -> Result<Arc<VersionedRoom>, LoadError> {
+        let slot = self.inner.cache.slot(room);
+        slot.expire();
+        self.load_into(room, &slot).await
+    }
+
     /// How many rooms are in memory.
     #[must_use]
     pub fn cached_rooms(&self) -> u64 {

@@ -1,1 +1,15 @@
-//! Chasqui: command-api.
+//! The command side: one command per file; decide on the room's state, append one fact, answer with its position.
+//!
+//! The same commands come over HTTP and, from edges, over NATS; either way the caller's access token is verified
+//! here. Only the log and its buckets are read, never a projection: a decision stands on the log alone.
+
+mod authorship;
+mod command;
+mod heads;
+mod routes;
+pub mod serve;
+mod service;
+mod users;
+
+pub use routes::FindSent;
+pub use service::CommandApi;

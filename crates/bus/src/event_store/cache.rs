@@ -29,6 +29,8 @@ pub(super) struct Slot {
 struct State {
     room: Option<Arc<VersionedRoom>>,
     checked: Instant,
+    /// It must be checked before it is used, however recent the last check was.
+    due: bool,
     /// The newest state fact that was seen live.
     seen: Seq,
 }
@@ -67,14 +69,14 @@ impl Cache {
 
 impl Slot {
     fn new(check_after: Duration) -> Self {
-        let state = State { room: None, checked: Instant::now(), seen: 0 };
+        let state = State { room: None, checked: Instant::now(), due: false, seen: 0 };
         Self { state: Mutex::new(state), loading: tokio::sync::Mutex::new(()), check_after }
     }
 
     pub(super) fn held(&self) -> Held {
         let state = self.state.lock();
         match &state.room {
-            Some(room) if state.checked.elapsed() < self.check_after => Held::Fresh(Arc::clone(room)),
+            Some(room) if !state.due && state.checked.elapsed() < self.check_after => Held::Fresh(Arc::clone(room)),
             Some(room) => Held::Stale(Arc::clone(room)),
             None => Held::Nothing,
         }
@@ -94,6 +96,7 @@ impl Slot {
             return true;
         }
         state.checked = Instant::now();
+        state.due = false;
         state.room = Some(Arc::clone(room));
         if state.seen > room.seq {
             state.room = None;
@@ -119,6 +122,12 @@ impl Slot {
             }
             _ => state.room = None,
         }
+    }
+
+    /// What is held must be checked before it is used again.
+    pub(super) fn expire(&self) {
+        let mut state = self.state.lock();
+        state.due = true;
     }
 
     pub(super) fn forget(&self) {

@@ -1,0 +1,114 @@
+//! `login`: open a session.
+//!
+//! Who exists is not told: the same words, the same status and the same work whether the name is unknown, has no
+//! password, or another one.
+
+use axum::extract::State;
+use bytes::Bytes;
+use chasqui_bus::subject;
+use chasqui_domain::Rejection;
+use chasqui_events::{
+    SessionId, Timestamp, UserId,
+    identity::{IdentityEvent, SessionOpened},
+};
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{
+    Code, Problem,
+    command::{Login, Tokens},
+};
+use chasqui_runtime::{
+    clock::{id_parts, random_bytes},
+    metrics::names,
+    telemetry::TraceContext,
+};
+use secrecy::SecretString;
+
+use super::register::Credential;
+use crate::{
+    caller::Trace,
+    family::{Family, RefreshToken},
+    refusal,
+    serve::measured,
+    service::{Auth, Inner, Record, new_id},
+};
+
+/// Open a session
+///
+/// The access token goes into `Authorization: Bearer` and the hello frame; the refresh token gets a new pair
+/// before the access token expires, and is good once.
+#[utoipa::path(
+    post, path = "/v1/commands/login", tag = "identity", request_body = Login,
+    responses(
+        (status = 200, description = "The session is open", body = Tokens),
+        (status = 401, description = "`wrong-credentials`", body = Problem),
+        (status = 429, description = "`too-many`", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(auth): State<Auth>,
+    Trace(trace): Trace,
+    Json(command): Json<Login>,
+) -> Result<Json<Tokens>, Refusal> {
+    Ok(Json(measured("login", handle(&auth.0, &trace, command)).await?))
+}
+
+pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Login) -> Result<Tokens, Problem> {
+    let Login { name, password, device } = command;
+    let password = SecretString::from(password);
+    check_device(&device, auth.limits.name_chars)?;
+    let name = auth.name_key.token(&name);
+    let user = auth.holder(&name).await?.map(|(_, registered)| registered.user);
+    let hash = password_hash(auth, user).await?;
+    let matches = auth.passwords.verify(password, hash).await?;
+    let Some(user) = user.filter(|_| matches) else {
+        metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
+        return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
+    };
+    let tokens = open_session(auth, trace, user, name, device).await?;
+    metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "ok").increment(1);
+    Ok(tokens)
+}
+
+/// The hash of a user's password. Nobody's is looked for in the same way, so that it takes the same time.
+async fn password_hash(auth: &Inner, user: Option<UserId>) -> Result<Option<String>, Problem> {
+    let key = user.unwrap_or_else(|| UserId::new(Timestamp(0), [0; 10])).to_string();
+    let entry = auth.credentials.get(&key).await.map_err(|error| refusal::not_kept(&error))?;
+    let Some(entry) = entry else { return Ok(None) };
+    let credential: Credential = serde_json::from_slice(&entry.value)
+        .map_err(|error| refusal::unreadable("the credential of this user", &error))?;
+    Ok(Some(credential.password))
+}
+
+async fn open_session(
+    auth: &Inner,
+    trace: &TraceContext,
+    user: UserId,
+    name: String,
+    device: String,
+) -> Result<Tokens, Problem> {
+    let (at, random) = id_parts();
+    let session = SessionId::new(Timestamp(at), random);
+    let refresh = RefreshToken::new(session, random_bytes());
+    let family = Family::open(user, name, &refresh, Timestamp(at));
+    let document = Bytes::from(serde_json::to_vec(&family).unwrap_or_default());
+    let created = auth.families.create(&session.to_string(), document).await;
+    created.map_err(|error| refusal::not_kept(&error))?;
+    let event = IdentityEvent::SessionOpened(SessionOpened { session, device });
+    let subject = subject::ident_user(user);
+    let record = Record { subject, id: new_id(), by: user, import: None, event, first: false, trace };
+    auth.record(record).await.map_err(|error| refusal::not_appended(&error))?;
+    auth.tokens(user, &family.name, &refresh)
+}
+
+fn check_device(device: &str, most: usize) -> Result<(), Problem> {
+    let what = "the name of a device";
+    let given = device.chars().count();
+    if given > most {
+        let size = Rejection::Size { what, unit: "characters", least: 0, most, given };
+        return Err(refusal::rejected(&size));
+    }
+    if device.chars().any(char::is_control) {
+        return Err(refusal::rejected(&Rejection::ControlCharacters { what }));
+    }
+    Ok(())
+}

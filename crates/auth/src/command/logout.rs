@@ -1,0 +1,35 @@
+//! `logout`: end the caller's session.
+
+use axum::extract::State;
+use chasqui_events::identity::RevocationReason;
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{Accepted, Problem, command::Logout};
+
+use super::refresh;
+use crate::{
+    caller::Caller,
+    serve::measured,
+    service::{Auth, Inner},
+};
+
+/// End the session
+///
+/// Its refresh token is dead at once, its connections are closed; its access token is good until it expires.
+#[utoipa::path(
+    post, path = "/v1/commands/logout", tag = "identity", request_body = Logout,
+    security(("access_token" = [])),
+    responses((status = 200, description = "The session is over", body = Accepted))
+)]
+pub(crate) async fn endpoint(
+    State(auth): State<Auth>,
+    caller: Caller,
+    Json(command): Json<Logout>,
+) -> Result<Json<Accepted>, Refusal> {
+    Ok(Json(measured("logout", handle(&auth.0, &caller, command)).await?))
+}
+
+pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: Logout) -> Result<Accepted, Problem> {
+    let Logout {} = command;
+    refresh::end(auth, &caller.trace, caller.identity.session, RevocationReason::LoggedOut).await?;
+    Ok(Accepted::default())
+}

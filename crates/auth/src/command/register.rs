@@ -1,0 +1,170 @@
+//! `register`: create an account.
+//!
+//! The password's hash is written first, under the new user's id; the name is claimed second, by being the first
+//! fact on its subject. Whoever loses that race takes the hash back.
+
+use axum::extract::State;
+use bytes::Bytes;
+use chasqui_bus::{log::AppendError, subject};
+use chasqui_domain::name::{check_display_name, check_user_name};
+use chasqui_events::{
+    CommandId, Import, Timestamp, UserId,
+    identity::{IdentityEvent, ProfileChanged, Registered},
+};
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{Accepted, Code, Problem, command::Register};
+use chasqui_runtime::{clock::id_parts, telemetry::TraceContext};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    caller::Trace,
+    refusal,
+    serve::measured,
+    service::{Auth, Inner, Record, derived_id},
+};
+
+/// What the bucket `CREDENTIALS` keeps of a user.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    /// The password's hash, a PHC string.
+    pub(crate) password: String,
+    /// The claim token of the name that it was made for, so that one whose name was never claimed can be told.
+    pub(crate) name: String,
+    /// When it was made, in unix milliseconds.
+    pub(crate) created_at: Timestamp,
+}
+
+/// Create an account
+///
+/// Names that differ only in case or in Unicode form are one. Sending the same again with the same id is
+/// answered with the same user.
+#[utoipa::path(
+    post, path = "/v1/commands/register", tag = "identity", request_body = Register,
+    responses(
+        (status = 200, description = "The account exists now", body = Accepted),
+        (status = 409, description = "`name-taken`", body = Problem),
+        (status = 400, description = "`malformed`, `size`, `characters`", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(auth): State<Auth>,
+    Trace(trace): Trace,
+    Json(command): Json<Register>,
+) -> Result<Json<Accepted>, Refusal> {
+    Ok(Json(measured("register", handle(&auth.0, &trace, command)).await?))
+}
+
+pub(crate) async fn handle(
+    auth: &Inner,
+    trace: &TraceContext,
+    command: Register,
+) -> Result<Accepted, Problem> {
+    let Register { id, name, display_name, password } = command;
+    check_user_name(&name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
+    check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
+    let token = auth.name_key.token(&name);
+    let password = SecretString::from(password);
+    if let Some((claimed_by, registered)) = auth.holder(&token).await? {
+        return already_there(auth, trace, id, claimed_by, &registered).await;
+    }
+    let password = auth.passwords.hash(password).await?;
+    let user = new_user();
+    let credential = Credential { password, name: token.clone(), created_at: user.timestamp() };
+    let credential = Bytes::from(serde_json::to_vec(&credential).unwrap_or_default());
+    let key = user.to_string();
+    auth.credentials.create(&key, credential).await.map_err(|error| refusal::not_kept(&error))?;
+    let claim = Claim { id, user, token: &token, name, display_name, import: None };
+    let claimed = claim_name(auth, trace, claim).await;
+    // Unless the claim may stand, nobody will ever need this hash.
+    let needed = match &claimed {
+        Ok(holder) => *holder == user,
+        Err(problem) => problem.code == Code::Unknown,
+    };
+    if !needed && let Err(error) = auth.credentials.delete(&key).await {
+        tracing::warn!(%error, user.id = %user, "the hash of a lost registration is left behind");
+    }
+    Ok(accepted(claimed?))
+}
+
+/// The name is held: by this very command, which is then answered again, or by another.
+pub(crate) async fn already_there(
+    auth: &Inner,
+    trace: &TraceContext,
+    id: CommandId,
+    claimed_by: CommandId,
+    registered: &Registered,
+) -> Result<Accepted, Problem> {
+    if claimed_by != id {
+        return Err(name_taken());
+    }
+    begin_lane(auth, trace, id, registered.user, &registered.display_name).await;
+    Ok(accepted(registered.user))
+}
+
+/// A name to be claimed for a new user.
+pub(crate) struct Claim<'a> {
+    pub(crate) id: CommandId,
+    pub(crate) user: UserId,
+    /// The claim token of the name.
+    pub(crate) token: &'a str,
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+    pub(crate) import: Option<Import>,
+}
+
+/// Claims a name. The user who holds it now by this command: another one than asked for when an earlier attempt
+/// had succeeded.
+pub(crate) async fn claim_name(
+    auth: &Inner,
+    trace: &TraceContext,
+    claim: Claim<'_>,
+) -> Result<UserId, Problem> {
+    let Claim { id, user, token, name, display_name, import } = claim;
+    let event = IdentityEvent::Registered(Registered { user, name, display_name: display_name.clone() });
+    let subject = subject::ident_name(token);
+    let record = Record { subject, id, by: user, import, event, first: true, trace };
+    let holder = match auth.record(record).await {
+        Ok(appended) if appended.duplicate => match auth.holder(token).await? {
+            Some((claimed_by, registered)) if claimed_by == id => registered.user,
+            _ => return Err(name_taken()),
+        },
+        Ok(_) => user,
+        Err(AppendError::Conflict) => return Err(name_taken()),
+        Err(error) => return Err(refusal::not_appended(&error)),
+    };
+    begin_lane(auth, trace, id, holder, &display_name).await;
+    Ok(holder)
+}
+
+/// Makes sure that the user's own subject holds a fact, so that others can tell by it that the user exists. A
+/// registration whose process dies before this is completed by its retry, or by the first login.
+async fn begin_lane(auth: &Inner, trace: &TraceContext, id: CommandId, user: UserId, display_name: &str) {
+    let event = IdentityEvent::ProfileChanged(ProfileChanged { display_name: display_name.to_owned() });
+    let record = Record {
+        subject: subject::ident_user(user),
+        id: derived_id("first profile", id.as_uuid(), id.timestamp()),
+        by: user,
+        import: None,
+        event,
+        first: true,
+        trace,
+    };
+    match auth.record(record).await {
+        Ok(_) | Err(AppendError::Conflict) => {}
+        Err(error) => tracing::warn!(%error, user.id = %user, "the first fact about a user is still missing"),
+    }
+}
+
+pub(crate) fn new_user() -> UserId {
+    let (at, random) = id_parts();
+    UserId::new(Timestamp(at), random)
+}
+
+pub(crate) fn accepted(user: UserId) -> Accepted {
+    Accepted { user: Some(user), ..Accepted::default() }
+}
+
+pub(crate) fn name_taken() -> Problem {
+    Problem::new(Code::NameTaken, "somebody has this name already; choose another one")
+}

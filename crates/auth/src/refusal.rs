@@ -1,0 +1,114 @@
+//! From what the layers below refuse to problems: the one place where that is mapped for commands.
+
+use chasqui_bus::{
+    kv::KvError,
+    log::{AppendError, LogError},
+};
+use chasqui_domain::Rejection;
+use chasqui_protocol::{Code, Problem};
+
+const SOON: u64 = 1000;
+
+/// A decision that says no.
+#[must_use]
+pub fn rejected(rejection: &Rejection) -> Problem {
+    Problem::new(Code::from_name(rejection.code()).unwrap_or(Code::Internal), rejection.to_string())
+}
+
+/// A fact that is not in the log, as far as is known. A conflict that reaches this was lost once too often.
+#[must_use]
+pub fn not_appended(error: &AppendError) -> Problem {
+    match error {
+        AppendError::Conflict => busy(),
+        AppendError::Unknown(_) => Problem::new(
+            Code::Unknown,
+            "the log did not say in time whether it stored this; send the same again with the same id to find out",
+        )
+        .retry_after_ms(SOON),
+        AppendError::Unavailable(_) => unavailable("the log does not answer; nothing was recorded"),
+        AppendError::Refused(reason) => {
+            tracing::error!(reason, "the log refuses a fact");
+            Problem::new(Code::Internal, "the log refused this; nothing was recorded")
+        }
+    }
+}
+
+/// Others were faster, again and again.
+#[must_use]
+pub fn busy() -> Problem {
+    let detail = "others keep changing the same thing; send the same again with the same id";
+    Problem::new(Code::Busy, detail).retry_after_ms(SOON)
+}
+
+/// The log could not be read.
+#[must_use]
+pub fn not_read(error: &LogError) -> Problem {
+    tracing::warn!(%error, "the log cannot be read");
+    match error {
+        LogError::Unavailable(_) => unavailable("the log does not answer; nothing was recorded"),
+        LogError::Refused { .. } | LogError::Unexpected(_) => {
+            Problem::new(Code::Internal, "the log could not be read; nothing was recorded")
+        }
+    }
+}
+
+/// A bucket did not do what it should. A conflict that reaches this was lost once too often.
+#[must_use]
+pub fn not_kept(error: &KvError) -> Problem {
+    match error {
+        KvError::Conflict => busy(),
+        KvError::Unavailable(_) => unavailable("the store of credentials and sessions does not answer"),
+        KvError::InvalidKey(_) | KvError::Refused(_) => {
+            tracing::error!(%error, "a bucket refuses an operation");
+            Problem::new(Code::Internal, "the store of credentials and sessions refused this")
+        }
+    }
+}
+
+/// Something in the log or in a bucket is not what this program writes there.
+#[must_use]
+pub fn unreadable(what: &str, error: &dyn std::error::Error) -> Problem {
+    tracing::error!(what, %error, "stored data is not of its shape");
+    Problem::new(Code::Internal, format!("{what} cannot be read"))
+}
+
+fn unavailable(detail: &str) -> Problem {
+    Problem::new(Code::Unavailable, format!("{detail}; try again with the same id")).retry_after_ms(SOON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rejection_has_a_documented_code() {
+        let size = Rejection::Size { what: "a message", unit: "bytes", least: 1, most: 2, given: 3 };
+        for rejection in [
+            Rejection::RoomNotFound,
+            Rejection::NotAMember,
+            Rejection::TargetNotAMember,
+            Rejection::InvitationNeeded,
+            Rejection::RoleTooLow { needed: chasqui_events::room::Role::Owner },
+            Rejection::NotInDirect { what: "name" },
+            Rejection::LastOwner,
+            Rejection::DirectWithSelf,
+            size,
+            Rejection::Characters { what: "a user name" },
+            Rejection::ControlCharacters { what: "a room name" },
+            Rejection::RoomFull { most: 1 },
+        ] {
+            let problem = rejected(&rejection);
+            assert_eq!(problem.code.as_str(), rejection.code());
+            assert_eq!(problem.detail, rejection.to_string());
+        }
+    }
+
+    #[test]
+    fn only_an_unknown_outcome_is_called_unknown() {
+        let code = |error: AppendError| not_appended(&error).code;
+        assert_eq!(code(AppendError::Unknown(String::new())), Code::Unknown);
+        assert_eq!(code(AppendError::Unavailable(String::new())), Code::Unavailable);
+        assert_eq!(code(AppendError::Conflict), Code::Busy);
+        assert_eq!(code(AppendError::Refused(String::new())), Code::Internal);
+    }
+}

@@ -1,0 +1,44 @@
+//! The identity routes over HTTP.
+
+use axum::extract::{FromRef, State};
+use chasqui_http::{Json, Refusal};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    command::{change_profile, login, logout, refresh, register, register_imported},
+    jwks, refusal,
+    service::Auth,
+    signing::Jwks,
+    verifier::Verifier,
+};
+
+impl FromRef<Auth> for Verifier {
+    fn from_ref(auth: &Auth) -> Self {
+        auth.verifier().clone()
+    }
+}
+
+impl Auth {
+    /// The routes of this role.
+    #[must_use]
+    pub fn routes(&self) -> OpenApiRouter {
+        OpenApiRouter::new()
+            .routes(routes!(register::endpoint))
+            .routes(routes!(register_imported::endpoint))
+            .routes(routes!(login::endpoint))
+            .routes(routes!(refresh::endpoint))
+            .routes(routes!(logout::endpoint))
+            .routes(routes!(change_profile::endpoint))
+            .routes(routes!(published_keys))
+            .with_state(self.clone())
+    }
+}
+
+/// The public keys that verify access tokens (RFC 7517)
+#[utoipa::path(
+    get, path = "/.well-known/jwks.json", tag = "identity",
+    responses((status = 200, description = "The keys", body = Jwks))
+)]
+async fn published_keys(State(auth): State<Auth>) -> Result<Json<Jwks>, Refusal> {
+    Ok(Json(jwks::read(&auth.0.jwks).await.map_err(|error| refusal::not_kept(&error))?))
+}

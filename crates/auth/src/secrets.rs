@@ -1,0 +1,133 @@
+//! The secrets of an installation, made once: `chasqui admin secrets init`.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use chasqui_runtime::clock::random_bytes;
+use zeroize::Zeroizing;
+
+use crate::{name_key::NameKey, signing::SigningKey};
+
+/// The private key that signs access tokens.
+pub const SIGNING_KEY: &str = "signing_key.pem";
+/// The key under which names become subjects.
+pub const NAME_KEY: &str = "name.key";
+/// The passwords of the NATS users, as environment variables that the server's configuration and the programs
+/// both read.
+pub const NATS_ENVIRONMENT: &str = "nats.env";
+
+/// The NATS users, as their environment variables name them.
+const NATS_USERS: [&str; 7] =
+    ["ADMIN", "AUTH", "COMMAND_API", "QUERY_API", "PROJECTOR", "WS_EDGE", "ANALYTICS"];
+
+/// What became of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was made.
+    Created(PathBuf),
+    /// It was there, and was not touched.
+    Kept(PathBuf),
+}
+
+/// A secret could not be made or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{file} cannot be written: {source}")]
+pub struct InitError {
+    file: String,
+    source: io::Error,
+}
+
+/// Makes every secret that the directory does not hold yet; creates the directory. Files are readable by their
+/// owner only. Existing files are kept, because what they signed or named would be lost with them.
+///
+/// # Errors
+/// When the directory or a file cannot be written.
+pub fn init(directory: &Path) -> Result<Vec<Outcome>, InitError> {
+    let fail = |file: &Path| {
+        let file = file.display().to_string();
+        move |source| InitError { file, source }
+    };
+    fs::create_dir_all(directory).map_err(fail(directory))?;
+    let make: [(&str, fn() -> Option<Zeroizing<String>>); 3] =
+        [(SIGNING_KEY, SigningKey::generate_pem), (NAME_KEY, name_key), (NATS_ENVIRONMENT, nats_environment)];
+    make.into_iter()
+        .map(|(name, make)| {
+            let file = directory.join(name);
+            let text = make().ok_or_else(|| io::Error::other("the system gives no randomness"));
+            text.and_then(|text| write_new(&file, &text))
+                .map_err(fail(&file))
+                .map(|created| if created { Outcome::Created(file) } else { Outcome::Kept(file) })
+        })
+        .collect()
+}
+
+fn name_key() -> Option<Zeroizing<String>> {
+    let key = Zeroizing::new(random_bytes::<{ NameKey::BYTES }>());
+    Some(Zeroizing::new(format!("{}\n", hex::encode(*key))))
+}
+
+fn nats_environment() -> Option<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    for user in NATS_USERS {
+        // A letter first: nats-server reads an unquoted value of digits as a number.
+        let password = hex::encode(random_bytes::<24>());
+        writeln!(text, "CHASQUI_NATS_PASSWORD_{user}=p{password}").ok()?;
+    }
+    Some(text)
+}
+
+/// Writes a file that does not exist yet; false when it does.
+fn write_new(file: &Path, text: &str) -> io::Result<bool> {
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let mut opened = match opened {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        opened => opened?,
+    };
+    opened.write_all(text.as_bytes())?;
+    opened.sync_all()?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_made_once_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("secrets");
+        let made = init(&directory).unwrap();
+        assert!(made.iter().all(|outcome| matches!(outcome, Outcome::Created(_))), "{made:?}");
+        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
+        let before = [SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT].map(read);
+        for name in [SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT] {
+            let mode = fs::metadata(directory.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        SigningKey::load(&directory.join(SIGNING_KEY)).unwrap();
+        NameKey::load(&directory.join(NAME_KEY)).unwrap();
+        for user in NATS_USERS {
+            assert!(before[2].contains(&format!("CHASQUI_NATS_PASSWORD_{user}=p")), "{user}");
+        }
+
+        let again = init(&directory).unwrap();
+        assert!(again.iter().all(|outcome| matches!(outcome, Outcome::Kept(_))), "{again:?}");
+        assert_eq!([SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT].map(read), before);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = init(&file.path().join("x")).unwrap_err().to_string();
+        assert!(error.contains(&file.path().display().to_string()), "{error}");
+    }
+}

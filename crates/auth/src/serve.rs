@@ -1,0 +1,91 @@
+//! The identity commands over NATS.
+
+use std::{future::Future, time::Instant};
+
+use bytes::Bytes;
+use chasqui_bus::command::{Incoming, Reply};
+use chasqui_protocol::{Code, Problem};
+use chasqui_runtime::{metrics::names, telemetry::TraceContext};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    caller::Caller,
+    command::{change_profile, login, logout, refresh, register, register_imported},
+    service::Auth,
+};
+
+/// The queue group of the role: each command goes to one of its processes.
+pub const QUEUE_GROUP: &str = "auth";
+/// The commands that it takes.
+pub const NAMES: &[&str] = &["register", "register_imported", "login", "refresh", "logout", "change_profile"];
+
+impl Auth {
+    /// Answers one command; for [`chasqui_bus::command::Server::run`].
+    pub async fn answer(&self, incoming: Incoming) -> Bytes {
+        let Incoming { name, body, token, trace } = &incoming;
+        let auth = &*self.0;
+        let anonymous = TraceContext::continue_from(trace.as_deref());
+        let caller = || Caller::verify(&auth.verifier, token.as_deref(), trace.as_deref());
+        match name.as_str() {
+            "register" => {
+                reply("register", body, async |command| register::handle(auth, &anonymous, command).await)
+                    .await
+            }
+            "login" => {
+                reply("login", body, async |command| login::handle(auth, &anonymous, command).await).await
+            }
+            "refresh" => {
+                reply("refresh", body, async |command| refresh::handle(auth, &anonymous, command).await).await
+            }
+            "register_imported" => {
+                let run = async |command| register_imported::handle(auth, &caller().await?, command).await;
+                reply("register_imported", body, run).await
+            }
+            "logout" => {
+                let run = async |command| logout::handle(auth, &caller().await?, command).await;
+                reply("logout", body, run).await
+            }
+            "change_profile" => {
+                let run = async |command| change_profile::handle(auth, &caller().await?, command).await;
+                reply("change_profile", body, run).await
+            }
+            other => unknown(other),
+        }
+    }
+}
+
+/// Reads a command, runs it, counts it, writes its answer.
+pub async fn reply<C, R, F>(name: &'static str, body: &[u8], run: impl FnOnce(C) -> F) -> Bytes
+where
+    C: DeserializeOwned,
+    R: Serialize,
+    F: Future<Output = Result<R, Problem>>,
+{
+    let run = async {
+        match serde_json::from_slice(body) {
+            Ok(command) => run(command).await,
+            Err(error) => Err(Problem::new(Code::Malformed, format!("the command cannot be read: {error}"))),
+        }
+    };
+    Reply::from(measured(name, run).await).encode()
+}
+
+/// Counts a command and its time.
+pub async fn measured<R>(
+    name: &'static str,
+    command: impl Future<Output = Result<R, Problem>>,
+) -> Result<R, Problem> {
+    let begun = Instant::now();
+    let result = command.await;
+    let outcome = result.as_ref().map_or_else(|problem| problem.code.as_str(), |_| "ok");
+    metrics::counter!(names::COMMANDS_TOTAL, "command" => name, "outcome" => outcome).increment(1);
+    metrics::histogram!(names::COMMAND_SECONDS, "command" => name).record(begun.elapsed());
+    result
+}
+
+/// The answer to a command that does not exist.
+#[must_use]
+pub fn unknown(name: &str) -> Bytes {
+    let problem = Problem::new(Code::NotFound, format!("there is no command {name:?}"));
+    Reply::<()>::Problem(problem).encode()
+}

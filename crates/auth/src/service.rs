@@ -1,0 +1,230 @@
+//! The role `auth`: what its commands work with.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use chasqui_bus::{
+    Bus, Log,
+    kv::{Bucket, KvError, Name},
+    log::{Append, AppendError, Appended},
+    subject,
+};
+use chasqui_domain::Limits;
+use chasqui_events::{
+    CommandId, Envelope, Import, SessionId, Timestamp, UserId,
+    identity::{IdentityEvent, Registered},
+};
+use chasqui_protocol::{Code, Problem, command::Tokens};
+use chasqui_runtime::{
+    clock::{id_parts, now_ms, random_bytes},
+    config::Config,
+    telemetry::TraceContext,
+};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    family::{Lifetimes, RefreshToken},
+    identity::{Identity, Scope, Scopes},
+    jwks,
+    name_key::{NameKey, NameKeyError},
+    password::{BadCost, Passwords},
+    refusal,
+    signing::{SigningKey, SigningKeyError},
+    token::{self, Parties},
+    verifier::Verifier,
+};
+
+/// Accounts, sessions and tokens. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Auth(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) log: Log,
+    pub(crate) credentials: Bucket,
+    pub(crate) families: Bucket,
+    pub(crate) jwks: Bucket,
+    pub(crate) passwords: Passwords,
+    pub(crate) name_key: NameKey,
+    pub(crate) verifier: Verifier,
+    pub(crate) limits: Limits,
+    pub(crate) lifetimes: Lifetimes,
+    signing_key: SigningKey,
+    parties: Parties,
+    access_ttl: Duration,
+    /// The claim tokens of the names whose logins may import.
+    importers: HashSet<String>,
+}
+
+/// The role cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A key that the role needs is not configured.
+    #[error("{0} is not set; the role `auth` needs it, and `chasqui admin secrets init` makes one")]
+    NotConfigured(&'static str),
+    /// The signing key cannot be used.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// The name key cannot be used.
+    #[error(transparent)]
+    NameKey(#[from] NameKeyError),
+    /// The cost of password hashes cannot be.
+    #[error(transparent)]
+    Cost(#[from] BadCost),
+    /// The public key could not be published.
+    #[error("the public key cannot be published in the bucket JWKS: {0}")]
+    Publish(#[from] KvError),
+}
+
+impl Auth {
+    /// Reads the keys, publishes the public one, and is ready to serve.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(config: &Config, bus: Bus) -> Result<Self, StartError> {
+        let auth = &config.auth;
+        let file = |path: &Option<_>, key| path.clone().ok_or(StartError::NotConfigured(key));
+        let signing_key = SigningKey::load(&file(&auth.signing_key_file, "auth.signing_key_file")?)?;
+        let name_key = NameKey::load(&file(&auth.name_key_file, "auth.name_key_file")?)?;
+        let passwords = Passwords::new(auth)?;
+        let jwks = Bucket::open(bus.clone(), Name::Jwks);
+        jwks::publish(&jwks, signing_key.public()).await?;
+        Ok(Self(Arc::new(Inner {
+            importers: auth.importers.iter().map(|name| name_key.token(name)).collect(),
+            log: Log::new(bus.clone()),
+            credentials: Bucket::open(bus.clone(), Name::Credentials),
+            families: Bucket::open(bus, Name::Refresh),
+            verifier: Verifier::new(auth, jwks.clone()),
+            jwks,
+            passwords,
+            name_key,
+            limits: limits(config),
+            lifetimes: Lifetimes {
+                idle: auth.refresh_idle_s,
+                absolute: auth.refresh_absolute_s,
+                grace: auth.refresh_grace_s,
+            },
+            signing_key,
+            parties: Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() },
+            access_ttl: auth.access_ttl_s,
+        })))
+    }
+
+    /// The verifier that this role uses itself.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.verifier
+    }
+}
+
+/// The bounds of decisions, as configured.
+#[must_use]
+pub fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        body_bytes: limits.body_bytes,
+        room_name_chars: limits.room_name_chars,
+        name_chars: limits.name_chars,
+        room_members: limits.room_members,
+        replies: limits.replies,
+    }
+}
+
+/// A fact about a user that is to be recorded.
+pub(crate) struct Record<'a> {
+    pub(crate) subject: String,
+    pub(crate) id: CommandId,
+    pub(crate) by: UserId,
+    pub(crate) import: Option<Import>,
+    pub(crate) event: IdentityEvent,
+    /// The subject must hold nothing yet.
+    pub(crate) first: bool,
+    pub(crate) trace: &'a TraceContext,
+}
+
+impl Inner {
+    /// Who holds a name, by its claim token, and the command that claimed it.
+    pub(crate) async fn holder(&self, name: &str) -> Result<Option<(CommandId, Registered)>, Problem> {
+        let subject = subject::ident_name(name);
+        let Some(stored) = self.log.last(&subject).await.map_err(|error| refusal::not_read(&error))? else {
+            return Ok(None);
+        };
+        let fact = stored.decode::<IdentityEvent>();
+        let fact = fact.map_err(|error| refusal::unreadable("the registration of this name", &error))?;
+        match fact.event {
+            IdentityEvent::Registered(registered) => Ok(Some((fact.id, registered))),
+            IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::SessionOpened(_)
+            | IdentityEvent::SessionRevoked(_)
+            | IdentityEvent::DirectClaimed(_) => Ok(None),
+        }
+    }
+
+    /// Appends a fact to the stream `IDENT`.
+    pub(crate) async fn record(&self, record: Record<'_>) -> Result<Appended, AppendError> {
+        let Record { subject, id, by, import, event, first, trace } = record;
+        let at = Timestamp(now_ms());
+        let envelope = Envelope { id, at, by, basis: 0, import, event };
+        let traceparent = trace.child(random_bytes()).header_value();
+        let append = Append {
+            expected: first.then_some(0),
+            aggregate_seq: first.then_some(1),
+            trace: Some(&traceparent),
+            ..Append::fact(subject, &envelope)
+        };
+        self.log.append(append).await
+    }
+
+    /// The rights that come with a name, by its claim token.
+    pub(crate) fn scopes(&self, name: &str) -> Scopes {
+        if self.importers.contains(name) { Scopes::NONE.with(Scope::Import) } else { Scopes::NONE }
+    }
+
+    /// What a login or a refresh gives.
+    pub(crate) fn tokens(&self, user: UserId, name: &str, refresh: &RefreshToken) -> Result<Tokens, Problem> {
+        let now = Timestamp(now_ms());
+        let ttl = i64::try_from(self.access_ttl.as_millis()).unwrap_or(i64::MAX);
+        let identity = Identity {
+            user,
+            session: refresh.session,
+            expires_at: now.plus_millis(ttl),
+            scopes: self.scopes(name),
+        };
+        let (at, random) = id_parts();
+        let jti: Uuid = SessionId::new(Timestamp(at), random).as_uuid();
+        let access_token = token::issue(&self.signing_key, &self.parties, &identity, now, jti)
+            .map_err(|error| refusal::unreadable("the signing key", &error))?;
+        Ok(Tokens {
+            user,
+            session: identity.session,
+            access_token,
+            expires_in: self.access_ttl.as_secs(),
+            refresh_token: refresh.to_string(),
+        })
+    }
+}
+
+/// A new command id.
+pub(crate) fn new_id() -> CommandId {
+    let (at, random) = id_parts();
+    CommandId::new(Timestamp(at), random)
+}
+
+/// The id of something that follows from a command or a session: the same one each time.
+pub(crate) fn derived_id(what: &str, from: Uuid, at: Timestamp) -> CommandId {
+    let digest = Sha256::new().chain_update(what).chain_update(from.as_bytes()).finalize();
+    let mut random = [0; 10];
+    for (to, from) in random.iter_mut().zip(digest) {
+        *to = from;
+    }
+    CommandId::new(at, random)
+}
+
+/// The right to import, or the problem without it.
+pub(crate) fn demand_import(identity: &Identity) -> Result<(), Problem> {
+    if identity.may(Scope::Import) {
+        return Ok(());
+    }
+    let detail = "this needs the right to import, which the users named in auth.importers have";
+    Err(Problem::new(Code::Forbidden, detail))
+}

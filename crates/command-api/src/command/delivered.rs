@@ -1,0 +1,41 @@
+//! `delivered`: everything of a room up to a place has reached one of the caller's devices.
+
+use axum::extract::State;
+use chasqui_auth::Caller;
+use chasqui_events::receipts::Mark;
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{Accepted, Problem, command::Delivered};
+
+use super::receipts;
+use crate::{
+    serve::{measured, new_id},
+    service::{CommandApi, Inner},
+};
+
+/// Say that a room has reached one of one's devices up to a place
+///
+/// Marks only rise: a lower place than before changes nothing.
+#[utoipa::path(
+    post, path = "/v1/commands/delivered", tag = "messages", request_body = Delivered,
+    security(("access_token" = [])),
+    responses(
+        (status = 200, description = "Recorded", body = Accepted),
+        (status = 403, description = "`not-a-member`", body = Problem),
+        (status = 404, description = "`room-not-found`; `message-not-found` where the room does not reach so far", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(api): State<CommandApi>,
+    caller: Caller,
+    Json(command): Json<Delivered>,
+) -> Result<Json<Accepted>, Refusal> {
+    Ok(Json(measured("delivered", api.0.in_time(handle(&api.0, &caller, command))).await?))
+}
+
+pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Delivered) -> Result<Accepted, Problem> {
+    let Delivered { room, seq } = command;
+    let user = caller.identity.user;
+    api.check_mark(room, user, seq).await?;
+    let mark = Mark { user, delivered: seq, read: 0 };
+    receipts::append(api, &caller.trace, new_id(), room, vec![mark]).await
+}

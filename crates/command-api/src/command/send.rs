@@ -1,0 +1,75 @@
+//! `send`: say something in a room.
+//!
+//! The append has no condition: log order is the judge. The fact carries the state that it was decided on (its
+//! basis), and readers void it where a change in between forbids it.
+
+use axum::{Extension, extract::State};
+use chasqui_auth::{Caller, refusal};
+use chasqui_bus::{
+    log::Append,
+    subject::{self, Lane},
+};
+use chasqui_events::{
+    Envelope, Position,
+    message::{MessageEvent, may_repeat},
+};
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{Accepted, Problem, command::Send};
+use chasqui_runtime::clock::random_bytes;
+
+use crate::{
+    authorship::Authorship,
+    routes::FindSent,
+    serve::{measured, now},
+    service::{CommandApi, Inner},
+};
+
+/// Say something in a room
+///
+/// Answered when it is recorded, with its position. When the answer is lost, send the same again with the same id
+/// and `retry: true`.
+#[utoipa::path(
+    post, path = "/v1/commands/send", tag = "messages", request_body = Send,
+    security(("access_token" = [])),
+    responses(
+        (status = 200, description = "Recorded", body = Accepted),
+        (status = 400, description = "`malformed`, `size`, `id-in-future`", body = Problem),
+        (status = 403, description = "`not-a-member`", body = Problem),
+        (status = 404, description = "`room-not-found`", body = Problem),
+        (status = 504, description = "`unknown`: send the same again with the same id", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(api): State<CommandApi>,
+    Extension(find_sent): Extension<Option<FindSent>>,
+    caller: Caller,
+    Json(command): Json<Send>,
+) -> Result<Json<Accepted>, Refusal> {
+    if let Some(find_sent) = find_sent.filter(|_| command.retry && may_repeat(command.id, now())) {
+        let author = command.on_behalf.map_or(caller.identity.user, |on_behalf| on_behalf.user);
+        // The broker has forgotten ids as old as this one: only the projection can tell.
+        if let Some(sent) = find_sent(caller.identity, author, command.room, command.id).await? {
+            return Ok(Json(sent));
+        }
+    }
+    Ok(Json(measured("send", api.0.in_time(handle(&api.0, &caller, command))).await?))
+}
+
+pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Send) -> Result<Accepted, Problem> {
+    let Send { id, room, body, replies_to, retry: _, on_behalf } = command;
+    let Authorship { by, at, import } = Authorship::of(caller, id, on_behalf, now())?;
+    let mut state = api.room(room).await?;
+    if state.room.member(by).is_err() {
+        state = api.newest_room(room).await?;
+    }
+    let posted = state.room.decide_post(by, body, replies_to, &api.limits);
+    let event = MessageEvent::Posted(posted.map_err(|rejection| refusal::rejected(&rejection))?);
+    let envelope = Envelope { id, at, by, basis: state.seq, import, event };
+    let trace = caller.trace.child(random_bytes()).header_value();
+    let append = Append { trace: Some(&trace), ..Append::fact(subject::room(room, Lane::Msg), &envelope) };
+    let appended = api.log.append(append).await.map_err(|error| refusal::not_appended(&error))?;
+    let partition = room.partition();
+    api.heads.note(partition, appended.seq);
+    let position = Some(Position { partition, seq: appended.seq });
+    Ok(Accepted { position, room: None, user: None, at: Some(at) })
+}

@@ -1,0 +1,185 @@
+//! The role `command-api`: what its commands work with.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use chasqui_auth::{Caller, Verifier, refusal};
+use chasqui_bus::{
+    Bus, BusError, Log,
+    event_store::{ExecuteError, LoadError, Outcome, RoomChange, RoomStore, StoreSettings},
+    kv::{Bucket, Name},
+};
+use chasqui_domain::{Limits, Rejection, RoomCommand, room::VersionedRoom};
+use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, UserId};
+use chasqui_protocol::{Accepted, Code, Problem};
+use chasqui_runtime::{clock::random_bytes, config::Config};
+use sha2::{Digest as _, Sha256};
+
+use crate::{authorship::Authorship, heads::Heads, routes::FindSent, users::Users};
+
+/// Rooms, messages and receipts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CommandApi(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) log: Log,
+    pub(crate) rooms: RoomStore,
+    pub(crate) verifier: Verifier,
+    pub(crate) limits: Limits,
+    pub(crate) heads: Heads,
+    pub(crate) users: Users,
+    partitions: u16,
+    timeout: Duration,
+}
+
+impl CommandApi {
+    /// Opens the event store on a connection of the role `command-api`.
+    ///
+    /// # Errors
+    /// [`BusError::Closed`].
+    pub async fn build(config: &Config, bus: Bus) -> Result<Self, BusError> {
+        let settings = StoreSettings {
+            max_rooms: u64::try_from(config.commands.cache_rooms).unwrap_or(u64::MAX),
+            snapshot_every: config.snapshots.every,
+            ..StoreSettings::default()
+        };
+        let log = Log::new(bus.clone());
+        Ok(Self(Arc::new(Inner {
+            rooms: RoomStore::open(bus.clone(), settings).await?,
+            verifier: Verifier::new(&config.auth, Bucket::open(bus, Name::Jwks)),
+            limits: chasqui_auth::limits(config),
+            heads: Heads::new(log.clone(), config.chat.partitions),
+            users: Users::new(log.clone()),
+            partitions: config.chat.partitions,
+            timeout: config.commands.timeout_ms,
+            log,
+        })))
+    }
+
+    /// How many rooms are in memory.
+    #[must_use]
+    pub fn cached_rooms(&self) -> u64 {
+        self.0.rooms.cached_rooms()
+    }
+
+    /// The routes of this role. `find_sent` answers retried sends where the process can read the projections.
+    #[must_use]
+    pub fn routes(&self, find_sent: Option<FindSent>) -> utoipa_axum::router::OpenApiRouter {
+        crate::routes::routes(self.clone(), find_sent)
+    }
+}
+
+impl Inner {
+    /// Runs a command for as long as commands may take. What was begun may have been recorded all the same.
+    pub(crate) async fn in_time<R>(
+        &self,
+        command: impl Future<Output = Result<R, Problem>>,
+    ) -> Result<R, Problem> {
+        match tokio::time::timeout(self.timeout, command).await {
+            Ok(result) => result,
+            Err(_) => Err(Problem::new(
+                Code::Unknown,
+                "this took too long; send the same again with the same id to find out whether it was recorded",
+            )
+            .retry_after_ms(1000)),
+        }
+    }
+
+    /// The room as it is in memory, or in the log.
+    pub(crate) async fn room(&self, room: RoomId) -> Result<Arc<VersionedRoom>, Problem> {
+        self.check_partition(room)?;
+        self.rooms.load(room).await.map_err(|error| not_loaded(&error))
+    }
+
+    /// The room as the log has it now: the second look before a refusal, because what is in memory can be a moment
+    /// old.
+    pub(crate) async fn newest_room(&self, room: RoomId) -> Result<Arc<VersionedRoom>, Problem> {
+        self.rooms.reload(room).await.map_err(|error| not_loaded(&error))
+    }
+
+    /// A watermark must be a member's, and must not lie beyond the end of the log.
+    pub(crate) async fn check_mark(&self, room: RoomId, user: UserId, seq: Seq) -> Result<(), Problem> {
+        if self.room(room).await?.room.member(user).is_err() {
+            let newest = self.newest_room(room).await?;
+            newest.room.member(user).map_err(|rejection| refusal::rejected(&rejection))?;
+        }
+        if self.heads.reach(room.partition(), seq).await? {
+            return Ok(());
+        }
+        let detail = format!("the room does not reach as far as {seq}; name a place that you have been sent");
+        Err(Problem::new(Code::MessageNotFound, detail))
+    }
+
+    /// Decides and records one change of a room.
+    pub(crate) async fn change(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        id: CommandId,
+        authorship: Authorship,
+        command: &RoomCommand,
+    ) -> Result<Accepted, Problem> {
+        self.check_partition(room)?;
+        let trace = caller.trace.child(random_bytes()).header_value();
+        let Authorship { by, at, import } = authorship;
+        let change = RoomChange { room, id, by, at, import, trace: Some(&trace) };
+        let decide = |state: &VersionedRoom| state.room.decide(by, command, &self.limits);
+        let mut outcome = self.rooms.execute(change, decide).await;
+        let unsure = matches!(outcome, Ok(Outcome::AlreadySo { .. }) | Err(ExecuteError::Rejected(_)));
+        if unsure {
+            self.newest_room(room).await?;
+            outcome = self.rooms.execute(change, decide).await;
+        }
+        let outcome = outcome.map_err(not_executed)?;
+        let seq = outcome.seq();
+        self.heads.note(room.partition(), seq);
+        let at = matches!(outcome, Outcome::Recorded { .. }).then_some(at);
+        let position = (seq > 0).then(|| Position { partition: room.partition(), seq });
+        Ok(Accepted { position, room: Some(room), user: None, at })
+    }
+
+    /// The room that a command makes: the same one for each retry, somewhere else for everybody else's command.
+    pub(crate) fn room_of(&self, by: UserId, id: CommandId) -> RoomId {
+        let digest = Sha256::new()
+            .chain_update("room")
+            .chain_update(by.as_uuid().as_bytes())
+            .chain_update(id.as_uuid().as_bytes())
+            .finalize();
+        let mut bytes = digest.iter().copied();
+        let random = std::array::from_fn(|_| bytes.next().unwrap_or_default());
+        let spread = u16::from_be_bytes(std::array::from_fn(|_| bytes.next().unwrap_or_default()));
+        let partition = Partition::from_low_bits(spread % self.partitions.max(1));
+        RoomId::new(partition, id.timestamp(), random)
+    }
+
+    /// A room of a partition that there is not is no room.
+    fn check_partition(&self, room: RoomId) -> Result<(), Problem> {
+        if room.partition().number() < self.partitions {
+            Ok(())
+        } else {
+            Err(refusal::rejected(&Rejection::RoomNotFound))
+        }
+    }
+}
+
+fn not_loaded(error: &LoadError) -> Problem {
+    match error {
+        LoadError::Log(error) => refusal::not_read(error),
+        LoadError::Poison { seq, error } => {
+            tracing::error!(seq, %error, "a room is held: one of its facts is not understood");
+            Problem::new(
+                Code::Unavailable,
+                "the room is held until an operator has mended it; nothing was recorded",
+            )
+        }
+    }
+}
+
+fn not_executed(error: ExecuteError<Rejection>) -> Problem {
+    match error {
+        ExecuteError::Rejected(rejection) => refusal::rejected(&rejection),
+        ExecuteError::Busy => refusal::busy(),
+        ExecuteError::Load(error) => not_loaded(&error),
+        ExecuteError::Append(error) => refusal::not_appended(&error),
+    }
+}
