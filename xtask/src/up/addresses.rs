@@ -18,13 +18,28 @@ impl Addresses {
     pub(super) fn choose(options: &Options) -> anyhow::Result<Self> {
         let http = choose("http.listen", "CHASQUI_HTTP_LISTEN", options.http_port, 8080)?;
         let ops = choose("ops.listen", "CHASQUI_OPS_LISTEN", options.ops_port, 9090)?;
-        if http == ops {
-            bail!("HTTP and operations cannot both listen on {http}: choose with --http-port and --ops-port");
-        }
+        check_distinct(options, http, ops)?;
         check_free(http, "--http-port", "http.listen", "CHASQUI_HTTP_LISTEN")?;
         check_free(ops, "--ops-port", "ops.listen", "CHASQUI_OPS_LISTEN")?;
         Ok(Self { http, ops })
     }
+}
+
+fn check_distinct(options: &Options, http: SocketAddr, ops: SocketAddr) -> anyhow::Result<()> {
+    let ports = [
+        ("--http-port", Some(http.port())),
+        ("--ops-port", Some(ops.port())),
+        ("--nats-port", options.nats_port),
+        ("--mongodb-port", options.mongodb_port),
+        ("--redis-port", options.redis_port),
+    ];
+    for (index, (option, port)) in ports.iter().enumerate() {
+        let earlier = ports.iter().take(index).find(|(_, other)| port.is_some() && other == port);
+        if let (Some(port), Some((other, _))) = (port, earlier) {
+            bail!("{other} and {option} cannot both be {port}: choose another for one of them");
+        }
+    }
+    Ok(())
 }
 
 fn choose(key: &str, variable: &str, option: Option<u16>, default: u16) -> anyhow::Result<SocketAddr> {
