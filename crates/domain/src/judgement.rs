@@ -97,6 +97,28 @@ impl StateTrail {
     }
 }
 
+/// The verdict from the state lane itself, for a basis from before every trail. `lane` holds the facts between
+/// `basis` and `seq`, in order; others are passed over. Never [`Verdict::Unknown`].
+pub fn verdict_from<'a>(
+    lane: impl IntoIterator<Item = (Seq, &'a RoomEvent)>,
+    author: UserId,
+    basis: Seq,
+    seq: Seq,
+) -> Verdict {
+    let between = lane.into_iter().filter(|(at, _)| *at > basis && *at < seq);
+    let moves = between.flat_map(|(_, event)| posting_moves(event));
+    match moves.filter(|(user, _)| *user == author).last() {
+        Some((_, false)) => Verdict::Void(VoidReason::NotAMember),
+        Some((_, true)) | None => Verdict::Valid,
+    }
+}
+
+/// Whether a state fact changes who may post; the others need not be kept to judge.
+#[must_use]
+pub fn moves_posting(event: &RoomEvent) -> bool {
+    !posting_moves(event).is_empty()
+}
+
 /// Who may post, or may not any more, after this fact.
 fn posting_moves(event: &RoomEvent) -> Vec<(UserId, bool)> {
     match event {
@@ -161,6 +183,10 @@ mod tests {
             };
             let verdict = trail.verdict(user(author), basis, seq);
             prop_assert!(verdict == expected || (verdict == Verdict::Unknown && basis < trail.floor()));
+
+            let lane: Vec<_> = (1u64..).zip(&moves).map(|(at, (who, in_room))| (at, fact(*who, *in_room))).collect();
+            let lane = lane.iter().map(|(at, event)| (*at, event));
+            prop_assert_eq!(verdict_from(lane, user(author), basis, seq), expected);
         }
     }
 }

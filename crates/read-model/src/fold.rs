@@ -1,0 +1,343 @@
+//! Facts in, planned writes out: the fold of one stream. Pure; what it must know of the store it asks for.
+//!
+//! A batch goes like this: [`Fold::wants`] says what to load, [`Fold::admit`] takes it, [`Fold::step`] folds one
+//! fact after the other into a [`Batch`], and [`Fold::finish`] makes a [`Plan`] of it. A step that needs something
+//! else says so ([`Missing`]) and has changed nothing then. The fold runs ahead of the store: it keeps what is not
+//! committed yet until [`Fold::committed`] says that it is.
+
+mod batch;
+mod fact;
+mod heal;
+mod room;
+mod want;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chasqui_domain::{Verdict, VoidReason, judgement};
+use chasqui_events::{
+    CommandId, Envelope, Event as _, Fact, RoomId, Seq, UserId, identity::IdentityEvent, message,
+    message::MessageEvent, receipts::ReceiptEvent, room::RoomEvent,
+};
+
+pub use batch::Batch;
+pub use fact::{Lane, LogFact, Source, Undecodable};
+pub use want::{Loaded, Missing, Wants};
+
+use crate::{
+    Notice, NoticeKind, Stream,
+    plan::Plan,
+    view::{
+        Entry, directs, members,
+        parked::{Aggregate, Parked},
+        rooms::RoomDoc,
+        sessions, timeline, users,
+    },
+};
+use room::RoomRecord;
+
+/// The fold of one stream, with the rooms that it has at hand.
+#[derive(Debug)]
+pub struct Fold {
+    stream: Stream,
+    /// At most so many rooms are kept, besides those that are not committed yet.
+    capacity: usize,
+    rooms: HashMap<RoomId, RoomRecord>,
+    /// The rooms to look after at the next commit.
+    touched: HashSet<RoomId>,
+    parked: BTreeMap<Aggregate, Parked>,
+    /// Messages that are folded, but not yet to be found in the store.
+    uncommitted: HashMap<(RoomId, UserId, CommandId), Seq>,
+    committed: Seq,
+    /// Look up every id, also those that the broker should have kept single.
+    suspicious: bool,
+}
+
+/// What becomes of a fact.
+enum Fate<'a> {
+    Applies(&'a Envelope<Fact>),
+    Void,
+    Poison(String),
+}
+
+impl Fold {
+    /// The fold of a stream that is committed up to `committed`, with what is parked there.
+    #[must_use]
+    pub fn new(stream: Stream, committed: Seq, parked: Vec<Parked>, capacity: usize) -> Self {
+        let parked = parked.into_iter().map(|parked| (parked.aggregate.clone(), parked)).collect();
+        Self {
+            stream,
+            capacity,
+            rooms: HashMap::new(),
+            touched: HashSet::new(),
+            parked,
+            uncommitted: HashMap::new(),
+            committed,
+            suspicious: false,
+        }
+    }
+
+    /// From now on every message's id is looked up, and not only those that may be repeats: the store has
+    /// refused a message as stored before.
+    pub const fn suspect_repeats(&mut self) {
+        self.suspicious = true;
+    }
+
+    /// What is parked.
+    pub fn parked(&self) -> impl Iterator<Item = &Parked> {
+        self.parked.values()
+    }
+
+    /// Folds one fact into the batch. Facts come in log order, each once.
+    ///
+    /// # Errors
+    /// What must be [admitted](Fold::admit) before this fact can be folded; nothing has changed.
+    pub fn step(&mut self, batch: &mut Batch, fact: &LogFact) -> Result<(), Missing> {
+        match &fact.source {
+            Source::Room(room, lane) => self.step_room(batch, fact, *room, *lane),
+            Source::Identity(subject) => {
+                self.step_identity(batch, fact, subject);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes a plan of the batch.
+    pub fn finish(&mut self, batch: Batch) -> Plan {
+        batch.plan(self.stream, &self.rooms, &self.parked)
+    }
+
+    /// Everything up to here is committed; what is not needed any more may go.
+    pub fn committed(&mut self, pos: Seq) {
+        self.committed = self.committed.max(pos);
+        self.uncommitted.retain(|_, seq| *seq > pos);
+        let Self { rooms, touched, .. } = self;
+        // A room that moved beyond is looked after again at the commit of that.
+        touched.retain(|room| {
+            let Some(record) = rooms.get_mut(room) else { return false };
+            record.committed(pos);
+            record.used > pos
+        });
+        if self.rooms.len() > self.capacity {
+            self.evict();
+        }
+    }
+
+    /// Forgets the rooms that moved longest ago, a quarter at a time.
+    fn evict(&mut self) {
+        let mut idle: Vec<(Seq, RoomId)> = self
+            .rooms
+            .iter()
+            .filter(|(_, record)| record.used <= self.committed)
+            .map(|(room, record)| (record.used, *room))
+            .collect();
+        idle.sort_unstable();
+        let surplus = self.rooms.len() - self.capacity + self.capacity / 4;
+        for (_, room) in idle.into_iter().take(surplus) {
+            self.rooms.remove(&room);
+        }
+    }
+
+    fn step_room(
+        &mut self,
+        batch: &mut Batch,
+        fact: &LogFact,
+        room: RoomId,
+        lane: Lane,
+    ) -> Result<(), Missing> {
+        let record = self.rooms.get(&room).ok_or(Missing::Room(room))?;
+        if record.doc.heads.held_at.is_some() {
+            self.hold(batch, fact, room, lane);
+            return Ok(());
+        }
+        let fate = self.fate(record, fact, room, lane)?;
+        let raises = match &fate {
+            Fate::Applies(Envelope { event: Fact::Receipt(event), .. }) => record.raises(room, event)?,
+            Fate::Applies(_) | Fate::Void | Fate::Poison(_) => vec![],
+        };
+        let Some(record) = self.rooms.get_mut(&room) else { return Err(Missing::Room(room)) };
+        record.consume(lane, fact.seq);
+        self.touched.insert(room);
+        batch.touch(room, record.doc.top);
+        match fate {
+            Fate::Void => batch.tally.void += 1,
+            Fate::Poison(reason) => {
+                record.doc.heads.held_at = Some(fact.seq);
+                self.park(batch, Aggregate::Room(room), fact, reason);
+            }
+            Fate::Applies(envelope) => {
+                let entry = Entry { room, seq: fact.seq, envelope };
+                if let Fact::Message(MessageEvent::Posted(_)) = &envelope.event {
+                    self.uncommitted.insert((room, envelope.by, envelope.id), fact.seq);
+                }
+                apply_to_room(record, batch, &entry, &raises);
+                batch.tally.applied += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a fact stands; nothing is changed by asking.
+    fn fate<'a>(
+        &self,
+        record: &RoomRecord,
+        fact: &'a LogFact,
+        room: RoomId,
+        lane: Lane,
+    ) -> Result<Fate<'a>, Missing> {
+        let envelope = match &fact.body {
+            Ok(envelope) => envelope,
+            Err(undecodable) => return Ok(Fate::Poison(undecodable.to_string())),
+        };
+        let misplaced = || Fate::Poison(format!("{} on the {lane:?} lane", envelope.event.type_name()));
+        match (&envelope.event, lane) {
+            (Fact::Room(event), Lane::State) => {
+                let created = matches!(event, RoomEvent::Created(_));
+                if created == record.doc.kind.is_some() {
+                    return Ok(Fate::Poison("a room is created by its first fact, and once".to_owned()));
+                }
+                for user in members::touched(event) {
+                    if !record.known.contains_key(&user) {
+                        return Err(Missing::Member(room, user));
+                    }
+                }
+                Ok(Fate::Applies(envelope))
+            }
+            (Fact::Message(MessageEvent::Posted(_)), Lane::Msg) => {
+                if record.doc.kind.is_none() {
+                    return Ok(Fate::Poison("a message in a room that was not created".to_owned()));
+                }
+                Ok(self
+                    .judge(record, fact.seq, room, envelope)?
+                    .map_or(Fate::Applies(envelope), |_| Fate::Void))
+            }
+            (Fact::Receipt(ReceiptEvent::Moved(_)), Lane::Rcpt) => Ok(Fate::Applies(envelope)),
+            (Fact::Room(_) | Fact::Message(_) | Fact::Receipt(_) | Fact::Identity(_), _) => Ok(misplaced()),
+        }
+    }
+
+    fn judge(
+        &self,
+        record: &RoomRecord,
+        seq: Seq,
+        room: RoomId,
+        envelope: &Envelope<Fact>,
+    ) -> Result<Option<VoidReason>, Missing> {
+        let Envelope { by, basis, id, .. } = envelope;
+        let verdict = match record.trail.verdict(*by, *basis, seq) {
+            Verdict::Unknown => match &record.lane {
+                Some(lane) if lane.after <= *basis && seq <= lane.before => {
+                    let facts = lane.facts.iter().map(|(seq, event)| (*seq, event));
+                    judgement::verdict_from(facts, *by, *basis, seq)
+                }
+                _ => return Err(Missing::Lane { room, after: *basis, before: seq }),
+            },
+            known => known,
+        };
+        if let Verdict::Void(reason) = verdict {
+            return Ok(Some(reason));
+        }
+        let key = (room, *by, *id);
+        if self.uncommitted.get(&key).is_some_and(|earlier| *earlier < seq) {
+            return Ok(Some(VoidReason::Repeated));
+        }
+        if self.suspicious || message::may_repeat(*id, envelope.recorded_at()) {
+            let earlier = record.ids.get(&(*by, *id)).ok_or(Missing::Id(room, *by, *id))?;
+            if earlier.is_some_and(|earlier| earlier < seq) {
+                return Ok(Some(VoidReason::Repeated));
+            }
+        }
+        Ok(None)
+    }
+
+    fn step_identity(&mut self, batch: &mut Batch, fact: &LogFact, subject: &str) {
+        let aggregate = Aggregate::Subject(subject.to_owned());
+        if let Some(parked) = self.parked.get_mut(&aggregate) {
+            parked.held += 1;
+            batch.tally.held += 1;
+            batch.parked.insert(aggregate);
+            return;
+        }
+        match &fact.body {
+            Ok(envelope @ Envelope { event: Fact::Identity(event), .. }) => {
+                users::apply(envelope, &mut batch.users);
+                sessions::apply(fact.seq, envelope, &mut batch.sessions);
+                directs::apply(envelope, &mut batch.writes);
+                notify_identity(batch, fact.seq, envelope.by, event);
+                batch.tally.applied += 1;
+            }
+            Ok(envelope) => {
+                let reason = format!("{} on the stream IDENT", envelope.event.type_name());
+                self.park(batch, aggregate, fact, reason);
+            }
+            Err(undecodable) => self.park(batch, aggregate, fact, undecodable.to_string()),
+        }
+    }
+
+    fn park(&mut self, batch: &mut Batch, aggregate: Aggregate, fact: &LogFact, reason: String) {
+        let parked = Parked { aggregate: aggregate.clone(), at: fact.seq, reason, since: fact.time, held: 0 };
+        batch.poison.push(parked.clone());
+        batch.tally.poison += 1;
+        batch.parked.insert(aggregate.clone());
+        self.parked.insert(aggregate, parked);
+    }
+
+    fn hold(&mut self, batch: &mut Batch, fact: &LogFact, room: RoomId, lane: Lane) {
+        let aggregate = Aggregate::Room(room);
+        if let Some(record) = self.rooms.get_mut(&room) {
+            record.consume(lane, fact.seq);
+            batch.touch(room, record.doc.top);
+        }
+        if let Some(parked) = self.parked.get_mut(&aggregate) {
+            parked.held += 1;
+        }
+        batch.tally.held += 1;
+        batch.parked.insert(aggregate);
+    }
+}
+
+/// Folds a fact that stands into the views of rooms.
+fn apply_to_room(record: &mut RoomRecord, batch: &mut Batch, entry: &Entry<'_>, raises: &[members::Raise]) {
+    let beside = members::Beside { members: record.doc.members, messages: record.doc.m };
+    let more = members::apply(entry, beside, raises, &mut record.known, &mut batch.members);
+    if let Some((poster, m)) = record.doc.apply(entry, more) {
+        batch.members.see(entry.room, poster, m);
+    }
+    if let Fact::Room(event) = &entry.envelope.event {
+        record.trail.note(entry.seq, event);
+        notify_room(batch, entry, event);
+    }
+    if let Some(item) = timeline::entry(entry) {
+        let RoomDoc { n, m, .. } = record.doc;
+        timeline::write(&item, n, m, &mut batch.writes);
+        record.numbered(entry.seq, m);
+        batch.add_item(item);
+    }
+}
+
+fn notify_room(batch: &mut Batch, entry: &Entry<'_>, event: &RoomEvent) {
+    let (kind, users) = match event {
+        RoomEvent::Created(created) => {
+            (NoticeKind::Joined, created.members.iter().map(|member| member.user).collect())
+        }
+        RoomEvent::MemberJoined(joined) => (NoticeKind::Joined, vec![joined.user]),
+        RoomEvent::MemberLeft(left) => (NoticeKind::Left, vec![left.user]),
+        RoomEvent::MemberInvited(invited) => (NoticeKind::Invited, vec![invited.user]),
+        RoomEvent::MemberRemoved(removed) => (NoticeKind::Removed, vec![removed.user]),
+        RoomEvent::MemberRoleChanged(changed) => (NoticeKind::RoleChanged, vec![changed.user]),
+        RoomEvent::Renamed(_) => return,
+    };
+    let notice = Notice::of_room(kind, entry.room, entry.seq);
+    batch.notices.extend(users.into_iter().map(|user| (user, notice)));
+}
+
+fn notify_identity(batch: &mut Batch, seq: Seq, by: UserId, event: &IdentityEvent) {
+    match event {
+        IdentityEvent::SessionRevoked(revoked) => {
+            batch.notices.push((by, Notice::of_session(revoked.session, seq)));
+        }
+        IdentityEvent::Registered(_)
+        | IdentityEvent::ProfileChanged(_)
+        | IdentityEvent::SessionOpened(_)
+        | IdentityEvent::DirectClaimed(_) => {}
+    }
+}

@@ -1,0 +1,179 @@
+//! People and rooms.
+
+use std::collections::HashMap;
+
+use chasqui_events::{
+    RoomId, Seq, SessionId, UserId,
+    receipts::Mark,
+    room::{Kind, Role},
+};
+use chasqui_protocol::query::{Conversation, Members, Profile, PublicRoom, Receipts, RoomMember};
+
+use super::ReadModel;
+use crate::{
+    MemberStanding, Membership, ReadError, RoomInfo, RoomMembers,
+    view::{
+        members::{self, MemberDoc},
+        rooms::{self, RoomDoc},
+    },
+};
+
+impl ReadModel {
+    /// This user's relation to every room that they ever had to do with.
+    pub async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, ReadError> {
+        let version = self.version().await;
+        let found = self.members_view(version).of_user(user).await?;
+        Ok(found.into_iter().map(|member| member.membership).collect())
+    }
+
+    /// This user's relation to this room; `None` when there never was one.
+    pub async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Membership>, ReadError> {
+        let version = self.version().await;
+        Ok(self.members_view(version).one(room, user).await?.map(|member| member.membership))
+    }
+
+    /// Everybody in a room, and how far its state lane has been applied at least.
+    pub async fn room_members(&self, room: RoomId) -> Result<RoomMembers, ReadError> {
+        let version = self.version().await;
+        // The room first: what is read after it is at least as new.
+        let state_seq = self.rooms(version).by_id(room).await?.map_or(0, |doc| doc.applied_state);
+        let found = self.members_view(version).of_room(room).await?;
+        let member = |member: MemberDoc| {
+            let Membership { user, standing, role, .. } = member.membership;
+            standing.present().map(|standing| (user, standing, role))
+        };
+        Ok(RoomMembers { members: found.into_iter().filter_map(member).collect(), state_seq })
+    }
+
+    /// What a room is; `None` when there is none.
+    pub async fn room(&self, room: RoomId) -> Result<Option<RoomInfo>, ReadError> {
+        let version = self.version().await;
+        Ok(self.rooms(version).by_id(room).await?.and_then(RoomDoc::info))
+    }
+
+    /// The room that a pair has claimed for its conversation. The room itself may not be projected yet.
+    pub async fn direct(&self, one: UserId, other: UserId) -> Result<Option<RoomId>, ReadError> {
+        let version = self.version().await;
+        self.directs(version).room(one, other).await
+    }
+
+    /// Those among these sessions that were revoked.
+    pub async fn revoked_sessions(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>, ReadError> {
+        if sessions.is_empty() {
+            return Ok(vec![]);
+        }
+        let version = self.version().await;
+        self.sessions(version).revoked(sessions).await
+    }
+
+    /// The rooms that a user is in or invited to, the most recently active first.
+    pub async fn conversations(&self, user: UserId) -> Result<Vec<Conversation>, ReadError> {
+        let version = self.version().await;
+        let mine = self.members_view(version).of_user(user).await?;
+        let mine: Vec<_> =
+            mine.into_iter().filter(|member| member.membership.standing.present().is_some()).collect();
+        if mine.is_empty() {
+            return Ok(vec![]);
+        }
+        let ids: Vec<RoomId> = mine.iter().map(|member| member.membership.room).collect();
+        let rooms = self.rooms(version).by_ids(&ids).await?;
+        let mut found: Vec<_> = mine
+            .into_iter()
+            .filter_map(|member| {
+                let room = rooms.get(&member.membership.room)?;
+                Some((rooms::last_activity(room), conversation(room, &member)?))
+            })
+            .collect();
+        found.sort_by(|(a, one), (b, other)| b.cmp(a).then(one.room.cmp(&other.room)));
+        Ok(found.into_iter().map(|(_, conversation)| conversation).collect())
+    }
+
+    /// One of them; `None` when the user is neither in the room nor invited.
+    pub async fn conversation(&self, user: UserId, room: RoomId) -> Result<Option<Conversation>, ReadError> {
+        let version = self.version().await;
+        let Some(member) = self.members_view(version).one(room, user).await? else { return Ok(None) };
+        let doc = self.rooms(version).by_id(room).await?;
+        Ok(doc.and_then(|doc| conversation(&doc, &member)))
+    }
+
+    /// Who is in a room or invited, by id, after this one.
+    pub async fn members(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Members, ReadError> {
+        let version = self.version().await;
+        let mut found = self.members_view(version).page(room, after, limit.saturating_add(1)).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let ids: Vec<UserId> = found.iter().map(|member| member.membership.user).collect();
+        let profiles = self.users(version).profiles(&ids).await?;
+        let mut names: HashMap<UserId, String> =
+            profiles.into_iter().map(|profile| (profile.user, profile.name)).collect();
+        let member = |member: MemberDoc| {
+            let Membership { user, standing, role, .. } = member.membership;
+            let name = names.remove(&user).unwrap_or_default();
+            standing.present().map(|standing| RoomMember { user, name, standing, role })
+        };
+        Ok(Members { members: found.into_iter().filter_map(member).collect(), more })
+    }
+
+    /// Whose marks reach a message, and all marks of the room. Its author is in neither list.
+    pub async fn receipts(&self, room: RoomId, seq: Seq) -> Result<Receipts, ReadError> {
+        let marks = self.marks(room).await?;
+        let version = self.version().await;
+        let author = self.timeline(version).at(room, seq).await?.map(|entry| entry.item.by);
+        let reach = |mark: fn(&Mark) -> Seq| {
+            let reached = marks.iter().filter(|m| mark(m) >= seq && Some(m.user) != author);
+            reached.map(|mark| mark.user).collect()
+        };
+        Ok(Receipts { delivered: reach(|mark| mark.delivered), read: reach(|mark| mark.read), marks })
+    }
+
+    /// The marks of everybody who is in a room, by id.
+    pub async fn marks(&self, room: RoomId) -> Result<Vec<Mark>, ReadError> {
+        let version = self.version().await;
+        let members = self.members_view(version).of_room(room).await?;
+        let joined = members.iter().filter(|member| member.membership.standing == MemberStanding::Joined);
+        Ok(joined.map(|member| members::mark(&member.membership)).collect())
+    }
+
+    /// Who somebody is.
+    pub async fn profile(&self, user: UserId) -> Result<Option<Profile>, ReadError> {
+        let version = self.version().await;
+        self.users(version).profile(user).await
+    }
+
+    /// Who has this name, in any case and form.
+    pub async fn user_by_name(&self, name: &str) -> Result<Option<Profile>, ReadError> {
+        let version = self.version().await;
+        self.users(version).by_name(name).await
+    }
+
+    /// The public rooms whose names begin so, in any case and form; at most 100, by name.
+    pub async fn public_rooms(&self, prefix: &str) -> Result<Vec<PublicRoom>, ReadError> {
+        let version = self.version().await;
+        self.rooms(version).public(prefix).await
+    }
+}
+
+/// A room as one of its people sees it. Who is only invited sees neither messages nor their number.
+fn conversation(room: &RoomDoc, member: &MemberDoc) -> Option<Conversation> {
+    let Membership { user, standing, role, read, .. } = member.membership;
+    let joined = standing == MemberStanding::Joined;
+    let other = |pair: [UserId; 2]| pair.into_iter().find(|one| *one != user);
+    Some(Conversation {
+        room: room.room,
+        kind: room.kind?,
+        name: room.name.clone(),
+        peer: if room.kind == Some(Kind::Direct) { room.pair.and_then(other) } else { None },
+        standing: standing.present()?,
+        role: if joined { role } else { Role::Member },
+        members: room.members,
+        unread: if joined { room.unread(user, member.seen) } else { 0 },
+        read,
+        head: room.top,
+        last: room.last.clone().filter(|_| joined),
+    })
+}

@@ -1,0 +1,452 @@
+//! Members: who stands how to which room, and how far each has come.
+//!
+//! Marks only rise, and are written as such, so that they need not be read first. Everything else of a document
+//! changes by state facts only, and is set as a whole.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bson::{Bson, Document, doc};
+use chasqui_events::{
+    Fact, RoomId, Seq, UserId,
+    identity::IdentityEvent,
+    message::MessageEvent,
+    receipts::{Mark, ReceiptEvent},
+    room::{Role, RoomEvent},
+};
+use chasqui_protocol::query::Standing;
+use futures::TryStreamExt as _;
+
+use super::{Collection, Entry};
+use crate::{
+    ReadError, Store, Version,
+    plan::{Write, Writes},
+    stored::{self, Fields},
+};
+
+/// How somebody stands to a room, also when they are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemberStanding {
+    /// A member.
+    Joined,
+    /// May join.
+    Invited,
+    /// Left, or declined the invitation.
+    Left,
+    /// Was put out, or the invitation was taken back.
+    Removed,
+}
+
+impl MemberStanding {
+    const ALL: [Self; 4] = [Self::Joined, Self::Invited, Self::Left, Self::Removed];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::Invited => "invited",
+            Self::Left => "left",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// As clients see it; `None` for those who are gone.
+    #[must_use]
+    pub const fn present(self) -> Option<Standing> {
+        match self {
+            Self::Joined => Some(Standing::Joined),
+            Self::Invited => Some(Standing::Invited),
+            Self::Left | Self::Removed => None,
+        }
+    }
+}
+
+/// One person's relation to one room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The room.
+    pub room: RoomId,
+    /// The person.
+    pub user: UserId,
+    /// How they stand to it now.
+    pub standing: MemberStanding,
+    /// Their role, also the last one of those who are gone.
+    pub role: Role,
+    /// The state fact that the present (or the last) membership or invitation began with.
+    pub since: Seq,
+    /// The state fact that ended it; `None` while they are joined or invited.
+    pub until: Option<Seq>,
+    /// Memberships before that, each from its first to its last state fact, oldest first, at most eight.
+    pub earlier: Vec<(Seq, Seq)>,
+    /// One of their devices has everything up to here.
+    pub delivered: Seq,
+    /// They have read everything up to here.
+    pub read: Seq,
+}
+
+/// Everybody in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomMembers {
+    /// Joined and invited people, by id.
+    pub members: Vec<(UserId, Standing, Role)>,
+    /// The state lane has been applied up to here.
+    pub state_seq: Seq,
+}
+
+/// What state facts say of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberState {
+    pub(crate) standing: MemberStanding,
+    pub(crate) role: Role,
+    pub(crate) since: Seq,
+    pub(crate) until: Option<Seq>,
+    pub(crate) earlier: Vec<(Seq, Seq)>,
+}
+
+/// So many former memberships are remembered.
+const EARLIER: usize = 8;
+
+impl MemberState {
+    const fn begin(standing: MemberStanding, role: Role, since: Seq) -> Self {
+        Self { standing, role, since, until: None, earlier: vec![] }
+    }
+
+    /// The state after somebody begins to stand so, given what was before.
+    fn begun(before: Option<&Self>, standing: MemberStanding, role: Role, at: Seq) -> Self {
+        let mut next = Self::begin(standing, role, at);
+        if let Some(before) = before {
+            next.earlier.clone_from(&before.earlier);
+        }
+        next
+    }
+
+    /// The state after somebody is gone.
+    fn ended(&self, standing: MemberStanding, at: Seq) -> Self {
+        let mut next = Self { standing, until: Some(at), ..self.clone() };
+        if self.standing == MemberStanding::Joined {
+            next.earlier.push((self.since, at));
+            if next.earlier.len() > EARLIER {
+                next.earlier.remove(0);
+            }
+        }
+        next
+    }
+}
+
+/// Whose state a fact changes: what the fold must know before it.
+pub(crate) fn touched(event: &RoomEvent) -> Vec<UserId> {
+    match event {
+        RoomEvent::Created(created) => created.members.iter().map(|member| member.user).collect(),
+        RoomEvent::MemberJoined(joined) => vec![joined.user],
+        RoomEvent::MemberLeft(left) => vec![left.user],
+        RoomEvent::MemberInvited(invited) => vec![invited.user],
+        RoomEvent::MemberRemoved(removed) => vec![removed.user],
+        RoomEvent::MemberRoleChanged(changed) => vec![changed.user],
+        RoomEvent::Renamed(_) => vec![],
+    }
+}
+
+/// What is known of a room's members: `Some(None)` for somebody who never had to do with it.
+pub(crate) type Known = HashMap<UserId, Option<MemberState>>;
+
+/// A mark that a receipt fact moves, with the message count at what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Raise {
+    pub(crate) user: UserId,
+    pub(crate) delivered: Seq,
+    pub(crate) read: Seq,
+    pub(crate) seen: u64,
+}
+
+/// The room as members need it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beside {
+    /// Its members before the fact.
+    pub(crate) members: u64,
+    /// Its messages before the fact.
+    pub(crate) messages: u64,
+}
+
+/// Folds a fact that stands into what is known and into the planned changes. `raises` are the marks of a receipt
+/// fact. Gives by how many the members became more.
+pub(crate) fn apply(
+    fact: &Entry<'_>,
+    beside: Beside,
+    raises: &[Raise],
+    known: &mut Known,
+    changes: &mut Changes,
+) -> i64 {
+    match &fact.envelope.event {
+        Fact::Room(event) => apply_state(fact, event, beside, known, changes),
+        Fact::Receipt(ReceiptEvent::Moved(_)) => {
+            for raise in raises {
+                if !matches!(known.get(&raise.user), Some(None)) {
+                    changes.raise(fact.room, *raise);
+                }
+            }
+            0
+        }
+        Fact::Message(MessageEvent::Posted(_))
+        | Fact::Identity(
+            IdentityEvent::Registered(_)
+            | IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::SessionOpened(_)
+            | IdentityEvent::SessionRevoked(_)
+            | IdentityEvent::DirectClaimed(_),
+        ) => 0,
+    }
+}
+
+fn apply_state(
+    fact: &Entry<'_>,
+    event: &RoomEvent,
+    beside: Beside,
+    known: &mut Known,
+    changes: &mut Changes,
+) -> i64 {
+    let seq = fact.seq;
+    match event {
+        RoomEvent::Created(created) => {
+            let mut more = 0;
+            for member in &created.members {
+                let state = MemberState::begin(MemberStanding::Joined, member.role, seq);
+                more += set(fact.room, member.user, state, known, changes);
+            }
+            more
+        }
+        RoomEvent::MemberJoined(joined) => {
+            // As in the domain: whoever enters an empty room owns it.
+            let role = if beside.members == 0 { Role::Owner } else { Role::Member };
+            let before = known.get(&joined.user).and_then(Option::as_ref);
+            let state = MemberState::begun(before, MemberStanding::Joined, role, seq);
+            let more = set(fact.room, joined.user, state, known, changes);
+            // What was said before one came is not unread.
+            changes.see(fact.room, joined.user, beside.messages);
+            more
+        }
+        RoomEvent::MemberInvited(invited) => {
+            let before = known.get(&invited.user).and_then(Option::as_ref);
+            let state = MemberState::begun(before, MemberStanding::Invited, Role::Member, seq);
+            set(fact.room, invited.user, state, known, changes)
+        }
+        RoomEvent::MemberLeft(left) => end(fact.room, left.user, MemberStanding::Left, seq, known, changes),
+        RoomEvent::MemberRemoved(removed) => {
+            end(fact.room, removed.user, MemberStanding::Removed, seq, known, changes)
+        }
+        RoomEvent::MemberRoleChanged(event) => match known.get(&event.user).and_then(Option::as_ref) {
+            Some(before) => {
+                let state = MemberState { role: event.role, ..before.clone() };
+                set(fact.room, event.user, state, known, changes)
+            }
+            None => 0,
+        },
+        RoomEvent::Renamed(_) => 0,
+    }
+}
+
+fn end(
+    room: RoomId,
+    user: UserId,
+    standing: MemberStanding,
+    at: Seq,
+    known: &mut Known,
+    changes: &mut Changes,
+) -> i64 {
+    match known.get(&user).and_then(Option::as_ref) {
+        Some(before) if before.standing.present().is_some() => {
+            let state = before.ended(standing, at);
+            set(room, user, state, known, changes)
+        }
+        Some(_) | None => 0,
+    }
+}
+
+fn set(room: RoomId, user: UserId, state: MemberState, known: &mut Known, changes: &mut Changes) -> i64 {
+    let joined = |state: &MemberState| i64::from(state.standing == MemberStanding::Joined);
+    let before = known.get(&user).and_then(Option::as_ref).map_or(0, joined);
+    let after = joined(&state);
+    changes.set(room, user, state.clone());
+    known.insert(user, Some(state));
+    after - before
+}
+
+/// The changes of a batch: one write per member.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes(BTreeMap<(RoomId, UserId), Change>);
+
+#[derive(Clone, Debug, Default)]
+struct Change {
+    state: Option<MemberState>,
+    delivered: Seq,
+    read: Seq,
+    seen: u64,
+}
+
+impl Changes {
+    fn set(&mut self, room: RoomId, user: UserId, state: MemberState) {
+        self.0.entry((room, user)).or_default().state = Some(state);
+    }
+
+    fn raise(&mut self, room: RoomId, raise: Raise) {
+        let change = self.0.entry((room, raise.user)).or_default();
+        change.delivered = change.delivered.max(raise.delivered);
+        change.read = change.read.max(raise.read);
+        change.seen = change.seen.max(raise.seen);
+    }
+
+    /// The member has seen so many messages of the room.
+    pub(crate) fn see(&mut self, room: RoomId, user: UserId, seen: u64) {
+        self.raise(room, Raise { user, delivered: 0, read: 0, seen });
+    }
+
+    pub(crate) fn write(self, writes: &mut Writes) {
+        for ((room, user), change) in self.0 {
+            writes.push(Collection::Members, key(room, user), change.write(room, user));
+        }
+    }
+}
+
+impl Change {
+    fn write(self, room: RoomId, user: UserId) -> Write {
+        let mut raise = doc! {};
+        for (field, value) in [("delivered", self.delivered), ("read", self.read), ("seen", self.seen)] {
+            // A new document has all of them from the beginning.
+            if value > 0 || self.state.is_some() {
+                raise.insert(field, stored::seq(value));
+            }
+        }
+        let create = self.state.is_some();
+        let set = self.state.map_or_else(Document::new, |state| state_fields(room, user, &state));
+        Write::Change { set, raise, first: doc! {}, create }
+    }
+}
+
+fn key(room: RoomId, user: UserId) -> Bson {
+    stored::pair(room.as_uuid(), user.as_uuid())
+}
+
+fn state_fields(room: RoomId, user: UserId, state: &MemberState) -> Document {
+    let earlier: Vec<Bson> = state
+        .earlier
+        .iter()
+        .map(|(from, to)| Bson::Array(vec![stored::seq(*from), stored::seq(*to)]))
+        .collect();
+    doc! {
+        "room": stored::room(room),
+        "user": stored::user(user),
+        "standing": state.standing.name(),
+        "present": state.standing.present().is_some(),
+        "role": stored::role_name(state.role),
+        "since": stored::seq(state.since),
+        "until": state.until.map_or(Bson::Null, stored::seq),
+        "earlier": earlier,
+    }
+}
+
+/// A stored member: the state, the marks, and how many messages they have seen.
+#[derive(Clone, Debug)]
+pub(crate) struct MemberDoc {
+    pub(crate) membership: Membership,
+    pub(crate) seen: u64,
+}
+
+impl MemberDoc {
+    fn read(document: &Document) -> Result<Self, ReadError> {
+        let fields = Fields::of(Collection::Members.base(), document);
+        let name = fields.text("standing")?;
+        let standing = MemberStanding::ALL.into_iter().find(|standing| standing.name() == name);
+        let membership = Membership {
+            room: fields.room("room")?,
+            user: fields.user("user")?,
+            standing: standing.ok_or_else(|| fields.wrong("standing"))?,
+            role: fields.role("role")?,
+            since: fields.number("since")?,
+            until: fields.optional("until", Fields::number)?,
+            earlier: fields.ranges("earlier")?,
+            delivered: fields.number("delivered")?,
+            read: fields.number("read")?,
+        };
+        Ok(Self { membership, seen: fields.number("seen")? })
+    }
+
+    fn state(self) -> MemberState {
+        let Membership { standing, role, since, until, earlier, .. } = self.membership;
+        MemberState { standing, role, since, until, earlier }
+    }
+}
+
+pub(crate) fn indexes() -> Vec<Document> {
+    vec![
+        doc! { "name": "user", "key": { "user": 1 } },
+        doc! { "name": "room_present_user", "key": { "room": 1, "present": 1, "user": 1 } },
+    ]
+}
+
+/// The queries.
+pub(crate) struct Members<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) version: Version,
+}
+
+impl Members<'_> {
+    fn collection(&self) -> mongodb::Collection<Document> {
+        self.store.collection(&Collection::Members.name(self.version))
+    }
+
+    async fn matching(&self, filter: Document) -> Result<Vec<MemberDoc>, ReadError> {
+        let documents: Vec<Document> = self.collection().find(filter).await?.try_collect().await?;
+        documents.iter().map(MemberDoc::read).collect()
+    }
+
+    /// Everybody's relation to every room that this user ever had to do with.
+    pub(crate) async fn of_user(&self, user: UserId) -> Result<Vec<MemberDoc>, ReadError> {
+        self.matching(doc! { "user": stored::user(user) }).await
+    }
+
+    pub(crate) async fn one(&self, room: RoomId, user: UserId) -> Result<Option<MemberDoc>, ReadError> {
+        let found = self.collection().find_one(doc! { "_id": key(room, user) }).await?;
+        found.as_ref().map(MemberDoc::read).transpose()
+    }
+
+    /// Joined and invited people of a room, by id.
+    pub(crate) async fn of_room(&self, room: RoomId) -> Result<Vec<MemberDoc>, ReadError> {
+        let mut members = self.matching(doc! { "room": stored::room(room), "present": true }).await?;
+        members.sort_unstable_by_key(|member| member.membership.user);
+        Ok(members)
+    }
+
+    /// At most `limit` of them, after this one.
+    pub(crate) async fn page(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberDoc>, ReadError> {
+        let mut filter = doc! { "room": stored::room(room), "present": true };
+        if let Some(after) = after {
+            filter.insert("user", doc! { "$gt": stored::user(after) });
+        }
+        let order = doc! { "room": 1, "present": 1, "user": 1 };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let documents: Vec<Document> =
+            self.collection().find(filter).sort(order).limit(limit).await?.try_collect().await?;
+        documents.iter().map(MemberDoc::read).collect()
+    }
+
+    /// What state facts said of these, for the fold: `None` for those without a document.
+    pub(crate) async fn states(
+        &self,
+        keys: &[(RoomId, UserId)],
+    ) -> Result<HashMap<(RoomId, UserId), Option<MemberState>>, ReadError> {
+        let ids: Vec<Bson> = keys.iter().map(|(room, user)| key(*room, *user)).collect();
+        let mut states: HashMap<_, _> = keys.iter().map(|key| (*key, None)).collect();
+        for member in self.matching(doc! { "_id": { "$in": ids } }).await? {
+            let key = (member.membership.room, member.membership.user);
+            states.insert(key, Some(member.state()));
+        }
+        Ok(states)
+    }
+}
+
+/// A member's marks, as clients see them.
+pub(crate) const fn mark(member: &Membership) -> Mark {
+    Mark { user: member.user, delivered: member.delivered, read: member.read }
+}

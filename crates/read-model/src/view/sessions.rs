@@ -1,0 +1,100 @@
+//! Sessions: which were opened, and which have been revoked since.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, Document, doc};
+use chasqui_events::{
+    Envelope, Fact, Seq, SessionId,
+    identity::{IdentityEvent, RevocationReason},
+    message::MessageEvent,
+    receipts::ReceiptEvent,
+    room::RoomEvent,
+};
+use futures::TryStreamExt as _;
+
+use super::Collection;
+use crate::{
+    ReadError, Store, Version,
+    plan::{Write, Writes},
+    stored::{self, Fields},
+};
+
+/// The changes of a batch: one write per session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes(BTreeMap<SessionId, Document>);
+
+/// Folds a fact into the planned changes.
+pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) {
+    match &envelope.event {
+        Fact::Identity(IdentityEvent::SessionOpened(opened)) => {
+            changes.0.entry(opened.session).or_default().extend(doc! {
+                "user": stored::user(envelope.by),
+                "device": &opened.device,
+                "opened_at": envelope.at.millis(),
+            });
+        }
+        Fact::Identity(IdentityEvent::SessionRevoked(revoked)) => {
+            changes.0.entry(revoked.session).or_default().extend(doc! {
+                "user": stored::user(envelope.by),
+                "revoked": stored::seq(seq),
+                "revoked_at": envelope.at.millis(),
+                "reason": reason_name(revoked.reason),
+            });
+        }
+        Fact::Identity(
+            IdentityEvent::Registered(_) | IdentityEvent::ProfileChanged(_) | IdentityEvent::DirectClaimed(_),
+        )
+        | Fact::Message(MessageEvent::Posted(_))
+        | Fact::Receipt(ReceiptEvent::Moved(_))
+        | Fact::Room(
+            RoomEvent::Created(_)
+            | RoomEvent::Renamed(_)
+            | RoomEvent::MemberJoined(_)
+            | RoomEvent::MemberLeft(_)
+            | RoomEvent::MemberInvited(_)
+            | RoomEvent::MemberRemoved(_)
+            | RoomEvent::MemberRoleChanged(_),
+        ) => {}
+    }
+}
+
+const fn reason_name(reason: RevocationReason) -> &'static str {
+    match reason {
+        RevocationReason::LoggedOut => "logged_out",
+        RevocationReason::TokenReused => "token_reused",
+    }
+}
+
+impl Changes {
+    pub(crate) fn write(self, writes: &mut Writes) {
+        for (session, set) in self.0 {
+            let write = Write::Change { set, raise: doc! {}, first: doc! {}, create: true };
+            writes.push(Collection::Sessions, stored::session(session), write);
+        }
+    }
+}
+
+pub(crate) fn indexes() -> Vec<Document> {
+    vec![doc! { "name": "user", "key": { "user": 1 } }]
+}
+
+/// The queries.
+pub(crate) struct Sessions<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) version: Version,
+}
+
+impl Sessions<'_> {
+    /// Those among them that were revoked.
+    pub(crate) async fn revoked(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>, ReadError> {
+        let ids: Vec<Bson> = sessions.iter().map(|session| stored::session(*session)).collect();
+        let filter = doc! { "_id": { "$in": ids }, "revoked": { "$exists": true } };
+        let collection = self.store.collection(&Collection::Sessions.name(self.version));
+        let cursor = collection.find(filter).projection(doc! { "_id": 1 }).await?;
+        let documents: Vec<Document> = cursor.try_collect().await?;
+        documents
+            .iter()
+            .map(|document| Fields::of(Collection::Sessions.base(), document).session("_id"))
+            .collect()
+    }
+}

@@ -1,0 +1,315 @@
+//! The timeline of a room: every message that stands and every change of the room, in log order.
+//!
+//! The projection numbers the entries of a room from 1 (`n`) and counts its messages (`m`, this entry included).
+//! Both belong to this version of the views and never leave it. A page is a range of `n` that is known before it
+//! is asked for, so that it is one exact index range on every server.
+
+use bson::{Bson, Document, doc};
+use chasqui_events::{
+    CommandId, Fact, RoomId, Seq, UserId, identity::IdentityEvent, message::MessageEvent,
+    receipts::ReceiptEvent, room::RoomEvent,
+};
+use chasqui_protocol::{Happening, Item};
+use futures::TryStreamExt as _;
+
+use super::{Collection, Entry};
+use crate::{
+    ReadError, Store, Version,
+    plan::{Write, Writes},
+    stored::{self, Fields},
+};
+
+/// An entry with its numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) n: u64,
+    pub(crate) m: u64,
+    pub(crate) item: Item,
+}
+
+/// The entry that a fact makes; `None` for facts that are no part of the timeline.
+pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
+    let what = match &fact.envelope.event {
+        Fact::Message(MessageEvent::Posted(posted)) => Happening::Message {
+            id: fact.id(),
+            body: posted.body.clone(),
+            replies_to: posted.replies_to.clone(),
+        },
+        Fact::Room(RoomEvent::Created(created)) => {
+            Happening::Created { kind: created.kind, name: created.name.clone() }
+        }
+        Fact::Room(RoomEvent::Renamed(renamed)) => Happening::Renamed { name: renamed.name.clone() },
+        Fact::Room(RoomEvent::MemberJoined(joined)) => Happening::Joined { user: joined.user },
+        Fact::Room(RoomEvent::MemberLeft(left)) => Happening::Left { user: left.user },
+        Fact::Room(RoomEvent::MemberInvited(invited)) => Happening::Invited { user: invited.user },
+        Fact::Room(RoomEvent::MemberRemoved(removed)) => {
+            Happening::Removed { user: removed.user, reason: removed.reason.clone() }
+        }
+        Fact::Room(RoomEvent::MemberRoleChanged(changed)) => {
+            Happening::RoleChanged { user: changed.user, role: changed.role }
+        }
+        Fact::Receipt(ReceiptEvent::Moved(_))
+        | Fact::Identity(
+            IdentityEvent::Registered(_)
+            | IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::SessionOpened(_)
+            | IdentityEvent::SessionRevoked(_)
+            | IdentityEvent::DirectClaimed(_),
+        ) => return None,
+    };
+    Some(Item {
+        room: fact.room,
+        seq: fact.seq,
+        at: fact.at(),
+        by: fact.by(),
+        imported_by: fact.envelope.import.map(|import| import.by),
+        what,
+    })
+}
+
+/// Plans the entry's document.
+pub(crate) fn write(item: &Item, n: u64, m: u64, writes: &mut Writes) {
+    let id = Bson::Int64(stored::place(item.room.partition(), item.seq));
+    writes.push(Collection::Timeline, id, Write::Insert(document(item, n, m)));
+}
+
+fn document(item: &Item, n: u64, m: u64) -> Document {
+    let mut document = doc! {
+        "_id": stored::place(item.room.partition(), item.seq),
+        "room": stored::room(item.room),
+        "n": stored::seq(n),
+        "m": stored::seq(m),
+        "at": item.at.millis(),
+        "by": stored::user(item.by),
+    };
+    if let Some(importer) = item.imported_by {
+        document.insert("importer", stored::user(importer));
+    }
+    add_happening(&item.what, &mut document);
+    document
+}
+
+fn add_happening(what: &Happening, document: &mut Document) {
+    match what {
+        Happening::Message { id, body, replies_to } => {
+            document.extend(doc! { "what": "message", "id": stored::command(*id), "body": body });
+            if !replies_to.is_empty() {
+                let replies: Vec<Bson> = replies_to.iter().map(|id| stored::command(*id)).collect();
+                document.insert("replies", replies);
+            }
+        }
+        Happening::Created { kind, name } => {
+            document.extend(doc! { "what": "created", "kind": stored::kind_name(*kind), "name": name });
+        }
+        Happening::Renamed { name } => document.extend(doc! { "what": "renamed", "name": name }),
+        Happening::Joined { user } => {
+            document.extend(doc! { "what": "joined", "user": stored::user(*user) });
+        }
+        Happening::Left { user } => document.extend(doc! { "what": "left", "user": stored::user(*user) }),
+        Happening::Invited { user } => {
+            document.extend(doc! { "what": "invited", "user": stored::user(*user) });
+        }
+        Happening::Removed { user, reason } => {
+            document.extend(doc! { "what": "removed", "user": stored::user(*user) });
+            if let Some(reason) = reason {
+                document.insert("reason", reason);
+            }
+        }
+        Happening::RoleChanged { user, role } => {
+            let role = stored::role_name(*role);
+            document.extend(doc! { "what": "role_changed", "user": stored::user(*user), "role": role });
+        }
+    }
+}
+
+fn read(document: &Document) -> Result<Numbered, ReadError> {
+    let fields = Fields::of(Collection::Timeline.base(), document);
+    let item = Item {
+        room: fields.room("room")?,
+        seq: stored::seq_of_place(fields.signed("_id")?),
+        at: fields.moment("at")?,
+        by: fields.user("by")?,
+        imported_by: fields.optional("importer", Fields::user)?,
+        what: read_happening(&fields)?,
+    };
+    Ok(Numbered { n: fields.number("n")?, m: fields.number("m")?, item })
+}
+
+fn read_happening(fields: &Fields<'_>) -> Result<Happening, ReadError> {
+    Ok(match fields.text("what")? {
+        "message" => Happening::Message {
+            id: fields.command("id")?,
+            body: fields.text("body")?.to_owned(),
+            replies_to: fields.optional("replies", Fields::commands)?.unwrap_or_default(),
+        },
+        "created" => Happening::Created { kind: fields.kind("kind")?, name: fields.text("name")?.to_owned() },
+        "renamed" => Happening::Renamed { name: fields.text("name")?.to_owned() },
+        "joined" => Happening::Joined { user: fields.user("user")? },
+        "left" => Happening::Left { user: fields.user("user")? },
+        "invited" => Happening::Invited { user: fields.user("user")? },
+        "removed" => Happening::Removed {
+            user: fields.user("user")?,
+            reason: fields.optional("reason", |fields, name| fields.text(name).map(str::to_owned))?,
+        },
+        "role_changed" => Happening::RoleChanged { user: fields.user("user")?, role: fields.role("role")? },
+        _ => return Err(fields.wrong("what")),
+    })
+}
+
+pub(crate) fn indexes() -> Vec<Document> {
+    vec![
+        doc! { "name": "room_n", "key": { "room": 1, "n": 1 }, "unique": true },
+        // The room and the id lead, so that the ids of a batch are looked up together, whoever wrote them.
+        doc! {
+            "name": "room_id_by", "key": { "room": 1, "id": 1, "by": 1 }, "unique": true,
+            "partialFilterExpression": { "id": { "$exists": true } },
+        },
+    ]
+}
+
+/// The queries.
+pub(crate) struct Timeline<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) version: Version,
+}
+
+impl Timeline<'_> {
+    fn collection(&self) -> mongodb::Collection<Document> {
+        self.store.collection(&Collection::Timeline.name(self.version))
+    }
+
+    /// The entries `first..=last` of a room, by ordinal.
+    pub(crate) async fn range(
+        &self,
+        room: RoomId,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Numbered>, ReadError> {
+        if first > last {
+            return Ok(vec![]);
+        }
+        let range = doc! { "$gte": stored::seq(first), "$lte": stored::seq(last) };
+        let filter = doc! { "room": stored::room(room), "n": range };
+        let cursor = self.collection().find(filter).sort(doc! { "n": 1 }).await?;
+        let documents: Vec<Document> = cursor.try_collect().await?;
+        documents.iter().map(read).collect()
+    }
+
+    /// The entry at exactly this place.
+    pub(crate) async fn at(&self, room: RoomId, seq: Seq) -> Result<Option<Numbered>, ReadError> {
+        let id = stored::place(room.partition(), seq);
+        let found = self.collection().find_one(doc! { "_id": id }).await?;
+        let found = found.as_ref().map(read).transpose()?;
+        Ok(found.filter(|entry| entry.item.room == room))
+    }
+
+    /// The numbers of the last entry at or before a place, `(0, 0)` for none. `newest` is the room's last ordinal.
+    pub(crate) async fn numbers_at(
+        &self,
+        room: RoomId,
+        seq: Seq,
+        newest: u64,
+    ) -> Result<(u64, u64), ReadError> {
+        if let Some(entry) = self.at(room, seq).await? {
+            return Ok((entry.n, entry.m));
+        }
+        // No entry there: bisect the ordinals, each step one exact point of the index.
+        let (mut low, mut found, mut high) = (0, (0, 0), newest);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            match self.range(room, middle, middle).await?.first() {
+                Some(entry) if entry.item.seq <= seq => (low, found) = (middle, (entry.n, entry.m)),
+                Some(_) => high = middle - 1,
+                None => return Err(ReadError::Corrupt(format!("timeline: {room} has no entry {middle}"))),
+            }
+        }
+        Ok(found)
+    }
+
+    /// One message.
+    pub(crate) async fn message(
+        &self,
+        room: RoomId,
+        author: UserId,
+        id: CommandId,
+    ) -> Result<Option<Item>, ReadError> {
+        let filter =
+            doc! { "room": stored::room(room), "id": stored::command(id), "by": stored::user(author) };
+        let found = self.collection().find_one(filter).await?;
+        Ok(found.as_ref().map(read).transpose()?.map(|entry| entry.item))
+    }
+
+    /// Where messages with these ids are, whoever wrote them.
+    pub(crate) async fn places_of(
+        &self,
+        room: RoomId,
+        ids: &[CommandId],
+    ) -> Result<Vec<(UserId, CommandId, Seq)>, ReadError> {
+        let ids: Vec<Bson> = ids.iter().map(|id| stored::command(*id)).collect();
+        let filter = doc! { "room": stored::room(room), "id": { "$in": ids } };
+        let only = doc! { "_id": 1, "id": 1, "by": 1 };
+        let cursor = self.collection().find(filter).projection(only).await?;
+        let documents: Vec<Document> = cursor.try_collect().await?;
+        documents
+            .iter()
+            .map(|document| {
+                let fields = Fields::of(Collection::Timeline.base(), document);
+                let seq = stored::seq_of_place(fields.signed("_id")?);
+                Ok((fields.user("by")?, fields.command("id")?, seq))
+            })
+            .collect()
+    }
+
+    /// The message counts at exactly these places, of those that are entries of their rooms.
+    pub(crate) async fn counts_at(
+        &self,
+        places: &[(RoomId, Seq)],
+    ) -> Result<Vec<(RoomId, Seq, u64)>, ReadError> {
+        let ids: Vec<Bson> =
+            places.iter().map(|(room, seq)| Bson::Int64(stored::place(room.partition(), *seq))).collect();
+        let only = doc! { "_id": 1, "room": 1, "m": 1 };
+        let cursor = self.collection().find(doc! { "_id": { "$in": ids } }).projection(only).await?;
+        let documents: Vec<Document> = cursor.try_collect().await?;
+        documents
+            .iter()
+            .map(|document| {
+                let fields = Fields::of(Collection::Timeline.base(), document);
+                Ok((fields.room("room")?, stored::seq_of_place(fields.signed("_id")?), fields.number("m")?))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chasqui_events::{
+        Partition, Timestamp,
+        room::{Kind, Role},
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_entry_of_every_kind_reads_back() {
+        let room = RoomId::new(Partition::from_low_bits(2), Timestamp(5), [1; 10]);
+        let user = UserId::new(Timestamp(6), [2; 10]);
+        let id = CommandId::new(Timestamp(7), [3; 10]);
+        let happenings = [
+            Happening::Message { id, body: "ñan".to_owned(), replies_to: vec![] },
+            Happening::Message { id, body: String::new(), replies_to: vec![id] },
+            Happening::Created { kind: Kind::Public, name: "Plaza".to_owned() },
+            Happening::Renamed { name: "Plaza Mayor".to_owned() },
+            Happening::Joined { user },
+            Happening::Left { user },
+            Happening::Invited { user },
+            Happening::Removed { user, reason: None },
+            Happening::Removed { user, reason: Some("spam".to_owned()) },
+            Happening::RoleChanged { user, role: Role::Moderator },
+        ];
+        for (imported_by, what) in [None, Some(user)].into_iter().cycle().zip(happenings) {
+            let item = Item { room, seq: 9, at: Timestamp(8), by: user, imported_by, what };
+            let entry = read(&document(&item, 4, 3)).unwrap();
+            assert_eq!(entry, Numbered { n: 4, m: 3, item });
+        }
+    }
+}

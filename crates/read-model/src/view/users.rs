@@ -1,0 +1,139 @@
+//! Users and their names.
+//!
+//! A name belongs to whoever registered it first in log order; the log holds one claim per name, and this view
+//! does not depend on it. A profile may come before its registration (when that is parked), so each fact sets only
+//! what it speaks of.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, Document, doc};
+use chasqui_domain::name;
+use chasqui_events::{
+    Envelope, Fact, UserId, identity::IdentityEvent, message::MessageEvent, receipts::ReceiptEvent,
+    room::RoomEvent,
+};
+use chasqui_protocol::query::Profile;
+use futures::TryStreamExt as _;
+
+use super::Collection;
+use crate::{
+    ReadError, Store, Version,
+    plan::{Write, Writes},
+    stored::{self, Fields},
+};
+
+/// The changes of a batch: one write per user, and one per name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    users: BTreeMap<UserId, Change>,
+    names: Vec<(String, UserId)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Change {
+    set: Document,
+    first: Document,
+}
+
+/// Folds a fact into the planned changes.
+pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
+    match &envelope.event {
+        Fact::Identity(IdentityEvent::Registered(registered)) => {
+            let folded = name::folded(&registered.name);
+            let change = changes.users.entry(registered.user).or_default();
+            change.set.extend(doc! {
+                "name": &registered.name,
+                "folded": &folded,
+                "at": envelope.at.millis(),
+            });
+            if !change.set.contains_key("display") {
+                change.first.insert("display", &registered.display_name);
+            }
+            changes.names.push((folded, registered.user));
+        }
+        Fact::Identity(IdentityEvent::ProfileChanged(profile)) => {
+            let change = changes.users.entry(envelope.by).or_default();
+            change.first.remove("display");
+            change.set.insert("display", &profile.display_name);
+        }
+        Fact::Identity(
+            IdentityEvent::SessionOpened(_)
+            | IdentityEvent::SessionRevoked(_)
+            | IdentityEvent::DirectClaimed(_),
+        )
+        | Fact::Message(MessageEvent::Posted(_))
+        | Fact::Receipt(ReceiptEvent::Moved(_))
+        | Fact::Room(
+            RoomEvent::Created(_)
+            | RoomEvent::Renamed(_)
+            | RoomEvent::MemberJoined(_)
+            | RoomEvent::MemberLeft(_)
+            | RoomEvent::MemberInvited(_)
+            | RoomEvent::MemberRemoved(_)
+            | RoomEvent::MemberRoleChanged(_),
+        ) => {}
+    }
+}
+
+impl Changes {
+    pub(crate) fn write(self, writes: &mut Writes) {
+        for (user, Change { set, first }) in self.users {
+            let write = Write::Change { set, raise: doc! {}, first, create: true };
+            writes.push(Collection::Users, stored::user(user), write);
+        }
+        for (folded, user) in self.names {
+            let first = doc! { "user": stored::user(user) };
+            let write = Write::Change { set: doc! {}, raise: doc! {}, first, create: true };
+            writes.push(Collection::Names, Bson::String(folded), write);
+        }
+    }
+}
+
+pub(crate) fn indexes() -> Vec<Document> {
+    vec![]
+}
+
+/// The queries.
+pub(crate) struct Users<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) version: Version,
+}
+
+impl Users<'_> {
+    fn collection(&self, collection: Collection) -> mongodb::Collection<Document> {
+        self.store.collection(&collection.name(self.version))
+    }
+
+    pub(crate) async fn profile(&self, user: UserId) -> Result<Option<Profile>, ReadError> {
+        Ok(self.profiles(&[user]).await?.pop())
+    }
+
+    /// The profiles of those among them who are registered, in any order.
+    pub(crate) async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, ReadError> {
+        let ids: Vec<Bson> = users.iter().map(|user| stored::user(*user)).collect();
+        let cursor = self.collection(Collection::Users).find(doc! { "_id": { "$in": ids } }).await?;
+        let documents: Vec<Document> = cursor.try_collect().await?;
+        documents.iter().filter_map(|document| read(document).transpose()).collect()
+    }
+
+    pub(crate) async fn by_name(&self, name: &str) -> Result<Option<Profile>, ReadError> {
+        let filter = doc! { "_id": name::folded(name) };
+        match self.collection(Collection::Names).find_one(filter).await? {
+            Some(found) => self.profile(Fields::of(Collection::Names.base(), &found).user("user")?).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// `None` for a profile whose registration is not applied.
+fn read(document: &Document) -> Result<Option<Profile>, ReadError> {
+    let fields = Fields::of(Collection::Users.base(), document);
+    if !fields.has("name") {
+        return Ok(None);
+    }
+    Ok(Some(Profile {
+        user: fields.user("_id")?,
+        name: fields.text("name")?.to_owned(),
+        display_name: fields.text("display")?.to_owned(),
+    }))
+}
