@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Options, tree: &Tree, interrupt: &Interrupt) -> anyh
     let backends = Beside::begin(interrupt);
     let (chasqui, bench) = backends.through(|| build_both(tree, interrupt))?;
     let mut command = Command::new(&bench);
-    command.args(&options.args).current_dir(tree.root()).env("CHASQUI_BENCH_SERVER", chasqui);
+    command.args(&options.args).current_dir(tree.root()).env("CHASQUI_BENCH_SERVER_BIN", chasqui);
     foreground_command(command, "chasqui-bench", interrupt)
 }
 

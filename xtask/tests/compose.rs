@@ -154,6 +154,30 @@ fn variables_in(file: &str) -> Vec<String> {
     names.filter(|name| name.starts_with("CHASQUI_")).collect()
 }
 
+/// The front sends to `auth` what `auth` answers on NATS too, and everything it sends goes to a service.
+#[test]
+fn the_front_knows_who_serves_what() {
+    let compose = compose();
+    let caddyfile = fs::read_to_string(root().join("docker/Caddyfile")).unwrap();
+    let accounts = fs::read_to_string(root().join("nats/accounts.conf")).unwrap();
+    let identity: BTreeSet<&str> =
+        accounts.split('"').filter_map(|text| text.strip_prefix("cmd.v1.")?.strip_suffix(" auth")).collect();
+    assert!(identity.contains("login"), "{identity:?}");
+    let matcher = caddyfile.lines().find(|line| line.trim().starts_with("@identity path ")).unwrap();
+    let sent: BTreeSet<&str> =
+        matcher.split_whitespace().filter_map(|path| path.strip_prefix("/v1/commands/")).collect();
+    assert_eq!(sent, identity);
+
+    let targets: Vec<&str> =
+        caddyfile.lines().filter_map(|line| line.trim().strip_prefix("reverse_proxy ")).collect();
+    assert!(targets.len() > 3);
+    for target in targets {
+        let (service, port) = target.split_once(':').unwrap();
+        let service = services(&compose)[service];
+        assert!(variables(service)["CHASQUI_HTTP_LISTEN"].ends_with(&format!(":{port}")), "{target}");
+    }
+}
+
 #[test]
 fn what_a_service_depends_on_exists_and_reports_its_health() {
     let compose = compose();
