@@ -1,7 +1,5 @@
 //! The commands over NATS.
 
-use std::future::Future;
-
 use bytes::Bytes;
 use chasqui_auth::{
     Caller,

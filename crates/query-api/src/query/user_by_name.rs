@@ -1,0 +1,50 @@
+//! The user of a name.
+
+use axum::extract::State;
+use chasqui_auth::Caller;
+use chasqui_http::{Json, Path, Query, Refusal};
+use chasqui_protocol::{
+    Code, Problem,
+    query::{Freshness, Profile},
+};
+
+use crate::{
+    parameters::parameters,
+    reader::{Reader, measured, not_read},
+    routes::QueryApi,
+};
+
+parameters! {
+    /// Of `GET /v1/users/by-name/{name}`.
+    Parameters {}
+}
+
+/// The user of a name
+///
+/// In any case and Unicode form.
+#[utoipa::path(
+    get, path = "/v1/users/by-name/{name}", tag = "queries", security(("access_token" = [])),
+    params(("name" = String, Path, description = "The name"), Parameters),
+    responses(
+        (status = 200, body = Profile),
+        (status = 404, description = "`user-not-found`", body = Problem),
+        (status = 503, description = "`not-yet-projected`, `unavailable`", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(api): State<QueryApi>,
+    _: Caller,
+    Path(name): Path<String>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<Profile>, Refusal> {
+    Ok(Json(read(api.reader(), &name, parameters.fresh()?).await?))
+}
+
+pub(crate) async fn read(reader: &Reader, name: &str, fresh: Freshness) -> Result<Profile, Problem> {
+    measured("user_by_name", async {
+        reader.fresh_people(fresh).await?;
+        let profile = reader.model().user_by_name(name).await.map_err(|error| not_read(&error))?;
+        profile.ok_or_else(|| Problem::new(Code::UserNotFound, "there is no user of this name, or not yet"))
+    })
+    .await
+}

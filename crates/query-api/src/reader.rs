@@ -1,0 +1,153 @@
+//! Answers queries, whoever carries them.
+
+use std::{future::Future, sync::Arc, time::Duration, time::Instant};
+
+use chasqui_bus::Log;
+use chasqui_events::{CommandId, Position, RoomId, UserId};
+use chasqui_protocol::{
+    Accepted, Code, Problem,
+    query::{Freshness, Query},
+};
+use chasqui_read_model::{ReadError, ReadModel};
+use chasqui_runtime::{config::Config, metrics::names};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::query::{
+    conversation, conversations, history, members, message, profile, public_rooms, receipts, user_by_name,
+};
+
+/// How much and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long a query waits for the projection.
+    pub wait: Duration,
+    /// The most entries of a page.
+    pub page: usize,
+    /// How many partitions there are.
+    pub partitions: u16,
+}
+
+impl Bounds {
+    /// As configured.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            wait: config.query.barrier_wait_ms,
+            page: config.query.page_max,
+            partitions: config.chat.partitions,
+        }
+    }
+}
+
+/// Answers queries from the projections. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader(Arc<Inner>);
+
+struct Inner {
+    model: ReadModel,
+    log: Log,
+    bounds: Bounds,
+}
+
+impl Reader {
+    /// A reader. The log is only asked how far its streams reach, so any role that may ask that will do.
+    #[must_use]
+    pub fn new(model: ReadModel, log: Log, bounds: Bounds) -> Self {
+        Self(Arc::new(Inner { model, log, bounds }))
+    }
+
+    pub(crate) fn model(&self) -> &ReadModel {
+        &self.0.model
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.0.bounds
+    }
+
+    /// Answers a query as `caller` may see it, as JSON of the shape that the query names.
+    ///
+    /// # Errors
+    /// The documented codes of the query; `not-yet-projected` when the demanded freshness was not reached in time.
+    pub async fn answer(&self, caller: UserId, query: Query, fresh: Freshness) -> Result<Value, Problem> {
+        match query {
+            Query::Conversations {} => value(conversations::read(self, caller, fresh).await?),
+            Query::Conversation { room } => value(conversation::read(self, caller, room, fresh).await?),
+            Query::PublicRooms { name } => value(public_rooms::read(self, &name, fresh).await?),
+            Query::Members { room, after, limit } => {
+                value(members::read(self, caller, room, after, limit, fresh).await?)
+            }
+            Query::History { room, page, limit } => {
+                value(history::read(self, caller, room, page, limit, fresh).await?)
+            }
+            Query::Message { room, author, id } => {
+                value(message::read(self, caller, room, author, id, fresh).await?)
+            }
+            Query::Receipts { room, seq } => value(receipts::read(self, caller, room, seq, fresh).await?),
+            Query::Profile { user } => value(profile::read(self, user, fresh).await?),
+            Query::UserByName { name } => value(user_by_name::read(self, &name, fresh).await?),
+        }
+    }
+
+    /// The answer that a send got, when its message is recorded and stands: for retries whose id the broker has
+    /// forgotten. Waits until everything that was recorded when it was asked has been projected.
+    ///
+    /// # Errors
+    /// `not-yet-projected` when that took too long; then it is still not known.
+    pub async fn find_sent(
+        &self,
+        author: UserId,
+        room: RoomId,
+        id: CommandId,
+    ) -> Result<Option<Accepted>, Problem> {
+        self.fresh_room(room, Freshness::Latest).await?;
+        let item = self.model().message(room, author, id).await.map_err(|error| not_read(&error))?;
+        Ok(item.map(|item| Accepted {
+            position: Some(Position { partition: room.partition(), seq: item.seq }),
+            at: Some(item.at),
+            ..Accepted::default()
+        }))
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("bounds", &self.0.bounds).finish_non_exhaustive()
+    }
+}
+
+fn value(answer: impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(answer).map_err(|error| {
+        tracing::error!(%error, "an answer is not JSON");
+        Problem::new(Code::Internal, "the answer could not be written")
+    })
+}
+
+/// Runs a query and records its time.
+pub(crate) async fn measured<T>(
+    name: &'static str,
+    query: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let begun = Instant::now();
+    let result = query.await;
+    metrics::histogram!(names::QUERY_SECONDS, "query" => name).record(begun.elapsed());
+    result
+}
+
+/// The projections could not be read.
+pub(crate) fn not_read(error: &ReadError) -> Problem {
+    match error {
+        ReadError::Unavailable(_) => {
+            tracing::warn!(%error, "the read model does not answer");
+            Problem::new(Code::Unavailable, "the history does not answer now; try again").retry_after_ms(1000)
+        }
+        ReadError::Corrupt(_) => {
+            tracing::error!(%error, "the read model holds a document of another shape");
+            Problem::new(Code::Internal, "the history holds something that cannot be read; tell the operator")
+        }
+    }
+}
