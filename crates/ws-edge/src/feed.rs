@@ -1,0 +1,554 @@
+//! One room as an edge follows it: a pure machine that lets the room's facts through once and in order.
+//!
+//! Facts come live (at most once, in any order at the worst) and from the log. Each names its predecessor on its
+//! lane, so that a hole is seen, read from the log and only then passed. State and message lane make one timeline: as
+//! long as anything of it is known to be missing, nothing of it passes. A message names the state it was decided on;
+//! a state fact names no message, so the message lane is read up to each before it passes. A state fact whose loss
+//! shows only after a message that was decided without it passes late, and says so. Receipts only raise watermarks
+//! and wait for nothing.
+//!
+//! Messages are judged here (`chasqui_domain::judgement`). What the machine cannot know it asks for as an [`Out`].
+
+mod fact;
+mod lane;
+mod receipts;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chasqui_bus::subject::Lane;
+use chasqui_domain::{StateTrail, Verdict, VoidReason};
+use chasqui_events::{
+    CommandId, Envelope, RoomId, Seq, Timestamp, UserId,
+    message::{MessageEvent, may_repeat},
+    receipts::Mark,
+    room::{MemberInvited, MemberJoined, MemberLeft, MemberRemoved, RoomEvent},
+};
+use chasqui_protocol::Item;
+
+pub(crate) use self::{
+    fact::{Raw, message_item, state_item},
+    lane::Missing,
+};
+use self::{fact::Said, lane::Track, receipts::Receipts};
+
+/// The last facts of a room's lanes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heads {
+    pub(crate) state: Seq,
+    pub(crate) msg: Seq,
+    pub(crate) rcpt: Seq,
+    /// The projector holds the room from this place on, because it cannot read the fact there.
+    pub(crate) held_at: Option<Seq>,
+}
+
+impl Heads {
+    pub(crate) fn timeline(&self) -> Seq {
+        self.state.max(self.msg)
+    }
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Out {
+    /// Push an entry to everybody in the room. `author` for messages.
+    Entry { item: Item, late: bool, author: Option<UserId>, time: Timestamp },
+    /// A user is in the room from here on; comes before the entry that says so.
+    Enter { user: UserId, from: Seq },
+    /// A user is out of the room; comes after the entry that says so.
+    Leave { user: UserId },
+    /// Push the entry of `seq`, which was just pushed to the room, also to this user, who is not in it.
+    Aside { user: UserId, item: Item },
+    /// Push watermarks: to everybody, or to one member.
+    Receipts { marks: Vec<Mark>, to: Option<UserId> },
+    /// A message does not stand: tell its author, or everybody when it had been pushed already.
+    Void { author: UserId, id: CommandId, reason: VoidReason, pushed: bool },
+    /// Read a range of a lane; answered by [`Feed::filled`] or [`Feed::fill_failed`].
+    Fill { lane: Lane, missing: Missing },
+    /// Which place has this message of this author? Answered by [`Feed::judged`].
+    Judge { seq: Seq, author: UserId, id: CommandId },
+    /// Read the state lane in this range, to judge the message at `seq`; answered by [`Feed::trail_read`].
+    Trail { seq: Seq, missing: Missing },
+    /// Read the messages in this range again; answered by [`Feed::rejudge`].
+    Rejudge { missing: Missing },
+    /// A fact cannot be read by this program.
+    Poison { lane: Lane, seq: Seq, reason: String },
+    /// What could not be read has been applied by the projector; push its entries from the read model, late.
+    Reread { seqs: Vec<Seq> },
+}
+
+#[derive(Debug)]
+struct Waiting {
+    lane: Lane,
+    prev: Option<Seq>,
+    said: Said,
+    time: Timestamp,
+    bytes: usize,
+}
+
+/// A room as an edge follows it.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    room: RoomId,
+    open: bool,
+    state: Track,
+    msg: Track,
+    rcpt: Track,
+    /// The highest place of the timeline that was let through.
+    head: Seq,
+    trail: StateTrail,
+    members: BTreeSet<UserId>,
+    large_room: usize,
+    receipts: Receipts,
+    waiting: BTreeMap<Seq, Waiting>,
+    waiting_bytes: usize,
+    /// The message that waits for a judgement which had to be asked for.
+    judging: Option<Seq>,
+    verdict: Option<(Seq, Option<VoidReason>)>,
+    /// Facts that could not be read, in order.
+    poison: Vec<Seq>,
+    rereading: bool,
+}
+
+/// The most facts that wait; more are read from the log when their turn comes.
+const MOST_WAITING: usize = 1_024;
+/// The most bytes that wait.
+const MOST_WAITING_BYTES: usize = 1024 * 1024;
+/// The most unreadable facts of a room that are remembered.
+const MOST_POISON: usize = 64;
+
+impl Feed {
+    /// A feed that takes facts but lets none through before [`Feed::open`].
+    pub(crate) fn new(room: RoomId, large_room: usize) -> Self {
+        Self {
+            room,
+            open: false,
+            state: Track::default(),
+            msg: Track::default(),
+            rcpt: Track::default(),
+            head: 0,
+            trail: StateTrail::starting_after(0),
+            members: BTreeSet::new(),
+            large_room,
+            receipts: Receipts::default(),
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            judging: None,
+            verdict: None,
+            poison: Vec::new(),
+            rereading: false,
+        }
+    }
+
+    /// Where the feed begins: the heads at a place after which nothing can have been missed, and who is in the room
+    /// then or later.
+    pub(crate) fn open(&mut self, heads: Heads, members: impl IntoIterator<Item = UserId>, out: &mut Vec<Out>) {
+        if self.open {
+            return;
+        }
+        self.open = true;
+        for (track, last) in [
+            (&mut self.state, heads.state),
+            (&mut self.msg, heads.msg),
+            (&mut self.rcpt, heads.rcpt),
+        ] {
+            let mut started = Track::starting_at(last);
+            // What was seen while opening and has not been kept must be read.
+            started.know(track.known());
+            *track = started;
+        }
+        self.head = heads.timeline();
+        self.trail = StateTrail::starting_after(heads.state);
+        self.members = members.into_iter().collect();
+        self.advance(out);
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(crate) fn is_member(&self, user: UserId) -> bool {
+        self.members.contains(&user)
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = UserId> + '_ {
+        self.members.iter().copied()
+    }
+
+    /// More members than a room may have whose receipts are for everybody.
+    pub(crate) fn is_large(&self) -> bool {
+        self.members.len() > self.large_room
+    }
+
+    /// The highest place of the timeline that was let through.
+    pub(crate) const fn head(&self) -> Seq {
+        self.head
+    }
+
+    pub(crate) const fn heads(&self) -> Heads {
+        Heads { state: self.state.last, msg: self.msg.last, rcpt: self.rcpt.last, held_at: None }
+    }
+
+    /// What of a mark by a member here is news for the log.
+    pub(crate) fn news(&self, mark: Mark) -> Option<Mark> {
+        self.receipts.news(mark, self.is_large())
+    }
+
+    /// A fact has come live.
+    pub(crate) fn live(&mut self, raw: &Raw, out: &mut Vec<Out>) {
+        if raw.lane == Lane::Rcpt {
+            self.receipt(raw, out);
+        } else {
+            self.take(raw, out);
+        }
+        if self.open {
+            self.advance(out);
+        }
+    }
+
+    /// What was asked for with [`Out::Fill`]: everything of the lane after where the feed was, up to `reached`.
+    pub(crate) fn filled(&mut self, lane: Lane, facts: &[Raw], reached: Seq, out: &mut Vec<Out>) {
+        for raw in facts {
+            let raw = Raw { prev: None, ..raw.clone() };
+            if lane == Lane::Rcpt {
+                self.receipt(&raw, out);
+            } else if raw.seq > self.track(lane).last {
+                self.wait(&raw);
+            }
+        }
+        self.track(lane).filled(reached);
+        if lane == Lane::Rcpt {
+            let reached = reached.max(self.receipts.seen());
+            if !self.rcpt.has_hole() {
+                self.rcpt.let_through(reached);
+            }
+        }
+        self.advance(out);
+    }
+
+    /// The read could not be done; [`Feed::retry`] asks for it again.
+    pub(crate) fn fill_failed(&mut self, lane: Lane) {
+        self.track(lane).fill_failed();
+    }
+
+    /// A judgement could not be had; [`Feed::retry`] asks for it again.
+    pub(crate) fn judge_failed(&mut self) {
+        self.judging = None;
+    }
+
+    /// Asks again for what failed.
+    pub(crate) fn retry(&mut self, out: &mut Vec<Out>) {
+        if self.open {
+            self.advance(out);
+        }
+    }
+
+    /// The room's heads as the projector has them. True when everything up to them was let through.
+    pub(crate) fn compare(&mut self, heads: Heads, out: &mut Vec<Out>) -> bool {
+        if !self.open {
+            return false;
+        }
+        self.state.know(heads.state);
+        self.msg.know(heads.msg);
+        self.rcpt.know(heads.rcpt);
+        if self.poison.first().is_some_and(|first| heads.timeline() >= *first)
+            && heads.held_at.is_none()
+            && !std::mem::replace(&mut self.rereading, true)
+        {
+            out.push(Out::Reread { seqs: self.poison.clone() });
+        }
+        self.advance(out);
+        let through = self.state.last >= heads.state && self.msg.last >= heads.msg && self.rcpt.last >= heads.rcpt;
+        through && heads.held_at.is_none() && self.poison.is_empty()
+    }
+
+    /// Entries asked for with [`Out::Reread`] were pushed, or could not be had and are asked for again.
+    pub(crate) fn reread(&mut self, pushed: &[Seq]) {
+        self.rereading = false;
+        self.poison.retain(|seq| !pushed.contains(seq));
+    }
+
+    /// The message asked about with [`Out::Judge`] is stored first at `first` (`None`: nowhere, it is void).
+    pub(crate) fn judged(&mut self, seq: Seq, first: Option<Seq>, out: &mut Vec<Out>) {
+        if self.judging == Some(seq) {
+            self.judging = None;
+            self.verdict = Some((seq, (first != Some(seq)).then_some(VoidReason::Repeated)));
+            self.advance(out);
+        }
+    }
+
+    /// The state facts asked for with [`Out::Trail`].
+    pub(crate) fn trail_read(&mut self, seq: Seq, facts: &[Raw], out: &mut Vec<Out>) {
+        if self.judging != Some(seq) {
+            return;
+        }
+        self.judging = None;
+        let Some(Waiting { said: Said::Message(message), .. }) = self.waiting.get(&seq) else { return };
+        let reason = judge_by_lane(message.by, message.basis, seq, facts);
+        if reason.is_none() && may_repeat(message.id, message.recorded_at()) {
+            self.judging = Some(seq);
+            out.push(Out::Judge { seq, author: message.by, id: message.id });
+            return;
+        }
+        self.verdict = Some((seq, reason));
+        self.advance(out);
+    }
+
+    /// The messages asked for with [`Out::Rejudge`]: those that were pushed and do not stand are taken back.
+    pub(crate) fn rejudge(&mut self, facts: &[Raw], out: &mut Vec<Out>) {
+        for raw in facts {
+            let Said::Message(message) = Said::read(raw) else { continue };
+            if let Verdict::Void(reason) = self.trail.verdict(message.by, message.basis, raw.seq) {
+                out.push(Out::Void { author: message.by, id: message.id, reason, pushed: true });
+            }
+        }
+    }
+
+    fn track(&mut self, lane: Lane) -> &mut Track {
+        match lane {
+            Lane::State => &mut self.state,
+            Lane::Msg => &mut self.msg,
+            Lane::Rcpt => &mut self.rcpt,
+        }
+    }
+
+    fn take(&mut self, raw: &Raw, out: &mut Vec<Out>) {
+        let full = self.waiting.len() >= MOST_WAITING || self.waiting_bytes >= MOST_WAITING_BYTES;
+        let track = self.track(raw.lane);
+        if raw.seq <= track.last {
+            return;
+        }
+        if full {
+            return track.know(raw.seq);
+        }
+        track.know(raw.prev.unwrap_or(0));
+        if let Some(Waiting { said: Said::Poison(reason), .. }) = self.wait(raw) {
+            let reason = reason.clone();
+            out.push(Out::Poison { lane: raw.lane, seq: raw.seq, reason });
+        }
+    }
+
+    fn wait(&mut self, raw: &Raw) -> Option<&Waiting> {
+        if self.waiting.contains_key(&raw.seq) {
+            return None;
+        }
+        if raw.lane == Lane::State {
+            self.msg.know(raw.seq);
+        }
+        let bytes = raw.payload.len();
+        self.waiting_bytes += bytes;
+        let waiting = Waiting { lane: raw.lane, prev: raw.prev, said: Said::read(raw), time: raw.time, bytes };
+        Some(self.waiting.entry(raw.seq).or_insert(waiting))
+    }
+
+    /// Lets through what may pass, and asks for what is missing.
+    fn advance(&mut self, out: &mut Vec<Out>) {
+        self.prove_waiting();
+        while let Some((&seq, front)) = self.waiting.first_key_value() {
+            let lane = front.lane;
+            if seq <= self.track(lane).last {
+                self.drop_front();
+                continue;
+            }
+            if self.state.has_hole() || self.msg.has_hole() || !self.may_pass(seq, out) {
+                break;
+            }
+            let Some(front) = self.drop_front() else { break };
+            self.pass(seq, front, out);
+        }
+        for lane in Lane::ALL {
+            if let Some(missing) = self.track(lane).to_fill() {
+                out.push(Out::Fill { lane, missing });
+            }
+        }
+    }
+
+    /// Extends what is proven over the waiting facts that follow on each other.
+    fn prove_waiting(&mut self) {
+        let (mut state, mut msg) = (self.state, self.msg);
+        for (&seq, waiting) in &self.waiting {
+            let track = match waiting.lane {
+                Lane::State => &mut state,
+                Lane::Msg => &mut msg,
+                Lane::Rcpt => continue,
+            };
+            if waiting.prev.is_some_and(|prev| track.follows(prev)) {
+                track.prove(seq);
+            }
+            if let Said::Message(message) = &waiting.said {
+                state.know(message.basis);
+            }
+        }
+        (self.state, self.msg) = (state, msg);
+    }
+
+    fn drop_front(&mut self) -> Option<Waiting> {
+        let (_, front) = self.waiting.pop_first()?;
+        self.waiting_bytes -= front.bytes;
+        Some(front)
+    }
+
+    /// Whether the front, before which nothing is missing, may pass; asks for its judgement when that takes more
+    /// than the feed knows.
+    fn may_pass(&mut self, seq: Seq, out: &mut Vec<Out>) -> bool {
+        let Some(Waiting { said: Said::Message(message), .. }) = self.waiting.get(&seq) else { return true };
+        if self.judging == Some(seq) {
+            return false;
+        }
+        if self.verdict.is_some_and(|(judged, _)| judged == seq) {
+            return true;
+        }
+        let reason = match self.trail.verdict(message.by, message.basis, seq) {
+            Verdict::Void(reason) => Some(reason),
+            Verdict::Unknown => {
+                let missing = Missing { after: message.basis, to: self.state.last };
+                self.judging = Some(seq);
+                out.push(Out::Trail { seq, missing });
+                return false;
+            }
+            Verdict::Valid if may_repeat(message.id, message.recorded_at()) => {
+                self.judging = Some(seq);
+                out.push(Out::Judge { seq, author: message.by, id: message.id });
+                return false;
+            }
+            Verdict::Valid => None,
+        };
+        self.verdict = Some((seq, reason));
+        true
+    }
+
+    fn pass(&mut self, seq: Seq, front: Waiting, out: &mut Vec<Out>) {
+        let late = seq < self.head;
+        self.track(front.lane).let_through(seq);
+        self.head = self.head.max(seq);
+        match front.said {
+            Said::State(envelope) => self.pass_state(seq, &envelope, late, front.time, out),
+            Said::Message(envelope) => self.pass_message(seq, envelope, late, front.time, out),
+            Said::Receipts(_) => {}
+            Said::Poison(_) => {
+                if self.poison.len() < MOST_POISON {
+                    self.poison.push(seq);
+                }
+            }
+        }
+    }
+
+    fn pass_message(
+        &mut self,
+        seq: Seq,
+        envelope: Envelope<MessageEvent>,
+        late: bool,
+        time: Timestamp,
+        out: &mut Vec<Out>,
+    ) {
+        let reason = self.verdict.take().and_then(|(judged, reason)| reason.filter(|_| judged == seq));
+        let (author, id) = (envelope.by, envelope.id);
+        if let Some(reason) = reason {
+            out.push(Out::Void { author, id, reason, pushed: false });
+            return;
+        }
+        if self.is_large() {
+            self.receipts.note_author(seq, author);
+        }
+        out.push(Out::Entry { item: message_item(self.room, seq, envelope), late, author: Some(author), time });
+    }
+
+    fn pass_state(
+        &mut self,
+        seq: Seq,
+        envelope: &Envelope<RoomEvent>,
+        late: bool,
+        time: Timestamp,
+        out: &mut Vec<Out>,
+    ) {
+        self.trail.note(seq, &envelope.event);
+        let item = state_item(self.room, seq, envelope);
+        let entry = |item| Out::Entry { item, late, author: None, time };
+        match &envelope.event {
+            RoomEvent::Created(created) => {
+                for member in &created.members {
+                    self.members.insert(member.user);
+                    out.push(Out::Enter { user: member.user, from: seq });
+                }
+                out.push(entry(item));
+            }
+            RoomEvent::MemberJoined(MemberJoined { user }) => {
+                self.members.insert(*user);
+                out.extend([Out::Enter { user: *user, from: seq }, entry(item)]);
+            }
+            RoomEvent::MemberInvited(MemberInvited { user }) => {
+                out.extend([entry(item.clone()), Out::Aside { user: *user, item }]);
+            }
+            RoomEvent::MemberLeft(MemberLeft { user }) | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
+                self.pass_leaving(*user, item, entry, out);
+                if late {
+                    out.push(Out::Rejudge { missing: Missing { after: seq, to: self.msg.last } });
+                }
+            }
+            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => out.push(entry(item)),
+        }
+    }
+
+    fn pass_leaving(&mut self, user: UserId, item: Item, entry: impl Fn(Item) -> Out, out: &mut Vec<Out>) {
+        if self.members.remove(&user) {
+            self.receipts.forget(user);
+            out.extend([entry(item), Out::Leave { user }]);
+        } else {
+            out.extend([entry(item.clone()), Out::Aside { user, item }]);
+        }
+    }
+
+    fn receipt(&mut self, raw: &Raw, out: &mut Vec<Out>) {
+        let seq = raw.seq;
+        if !self.open {
+            // Read and told once the feed is open.
+            return self.rcpt.know(seq);
+        }
+        if let Some(prev) = raw.prev {
+            if self.rcpt.is_proven(seq) {
+                return;
+            }
+            if self.rcpt.follows(prev) {
+                self.rcpt.let_through(seq);
+            } else {
+                self.rcpt.know(prev);
+            }
+        }
+        match Said::read(raw) {
+            Said::Receipts(envelope) => {
+                let large = self.is_large();
+                self.receipts.pass(seq, envelope.event, large, out);
+            }
+            Said::Poison(reason) => out.push(Out::Poison { lane: Lane::Rcpt, seq, reason }),
+            Said::State(_) | Said::Message(_) => {}
+        }
+    }
+}
+
+/// Judges a message by all state facts after its basis, however many.
+fn judge_by_lane(author: UserId, basis: Seq, seq: Seq, facts: &[Raw]) -> Option<VoidReason> {
+    let mut trail = StateTrail::starting_after(basis);
+    for raw in facts.iter().filter(|raw| raw.seq < seq) {
+        if let Said::State(envelope) = Said::read(raw)
+            && concerns(&envelope.event, author)
+        {
+            trail.note(raw.seq, &envelope.event);
+        }
+    }
+    match trail.verdict(author, basis, seq) {
+        Verdict::Void(reason) => Some(reason),
+        Verdict::Valid | Verdict::Unknown => None,
+    }
+}
+
+fn concerns(event: &RoomEvent, author: UserId) -> bool {
+    match event {
+        RoomEvent::Created(created) => created.members.iter().any(|member| member.user == author),
+        RoomEvent::MemberJoined(joined) => joined.user == author,
+        RoomEvent::MemberLeft(left) => left.user == author,
+        RoomEvent::MemberRemoved(removed) => removed.user == author,
+        RoomEvent::Renamed(_) | RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) => false,
+    }
+}

@@ -1,0 +1,275 @@
+//! What rooms do to a session, and what its client says about rooms.
+
+use chasqui_events::{Partition, RoomId, Seq, Timestamp};
+use chasqui_protocol::{CloseCode, Code, Problem};
+
+use super::{
+    Effect, Phase, Session,
+    seat::{Entry, Held, Release, Seat, Verdict},
+};
+use crate::frame::Frame;
+
+/// What came of attaching a session to a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attached {
+    /// Nothing was missed.
+    Live,
+    /// What was missed is to be sent, from the first place on; then [`Session::release`].
+    Catching,
+    /// It was there already.
+    Already,
+    /// The connection ends.
+    Closed,
+}
+
+/// What came of the caller entering a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// The session is to hear the room from now on.
+    Seated,
+    /// It hears it, or will when it has caught up.
+    Already,
+}
+
+/// What came of releasing what was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// The room is live.
+    Live,
+    /// Too much came meanwhile: read on from this place.
+    Again(Seq),
+    /// The connection ends, or the room was left.
+    Over,
+}
+
+/// The seats of a session, by room.
+#[derive(Debug, Default)]
+pub(super) struct Seats(Vec<Seat>);
+
+impl Seats {
+    fn find(&mut self, room: RoomId) -> Option<&mut Seat> {
+        let at = self.0.binary_search_by_key(&room, Seat::room).ok()?;
+        self.0.get_mut(at)
+    }
+
+    fn put(&mut self, seat: Seat) {
+        match self.0.binary_search_by_key(&seat.room(), Seat::room) {
+            Ok(at) => {
+                if let Some(place) = self.0.get_mut(at) {
+                    *place = seat;
+                }
+            }
+            Err(at) => self.0.insert(at, seat),
+        }
+    }
+
+    fn drop_finished(&mut self, room: RoomId) {
+        if let Ok(at) = self.0.binary_search_by_key(&room, Seat::room)
+            && self.0.get(at).is_some_and(Seat::is_finished)
+        {
+            self.0.remove(at);
+        }
+    }
+
+    /// Whether the caller is in the room as far as this session knows.
+    pub(super) fn is_seated(&self, room: RoomId) -> bool {
+        self.get(room).is_some_and(|seat| !seat.is_left())
+    }
+
+    /// Whether the room still matters to the cursor.
+    pub(super) fn has(&self, room: RoomId) -> bool {
+        self.get(room).is_some()
+    }
+
+    fn get(&self, room: RoomId) -> Option<&Seat> {
+        self.0.binary_search_by_key(&room, Seat::room).ok().and_then(|at| self.0.get(at))
+    }
+
+    /// No cursor may reach this place of a partition.
+    pub(super) fn barrier(&self, partition: Partition) -> Option<Seq> {
+        let of_partition = self.0.iter().filter(|seat| seat.room().partition() == partition);
+        of_partition.filter_map(Seat::barrier).min()
+    }
+
+    /// Something was sent and not acknowledged.
+    pub(super) fn awaits_acks(&self) -> bool {
+        self.0.iter().any(|seat| seat.barrier().is_some())
+    }
+
+    fn rooms(&self) -> Vec<RoomId> {
+        self.0.iter().filter(|seat| !seat.is_left()).map(Seat::room).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Session {
+    /// Takes a place in a room: everything after `after` concerns the session, of which `head` is the last now.
+    /// `marked` is the caller's delivered mark.
+    pub(crate) fn attach(&mut self, room: RoomId, after: Seq, head: Seq, marked: Seq) -> Attached {
+        if self.closing().is_some() {
+            return Attached::Closed;
+        }
+        if self.seats.is_seated(room) {
+            return Attached::Already;
+        }
+        if head <= after {
+            self.seats.put(Seat::live(room, after, marked));
+            Attached::Live
+        } else {
+            self.seats.put(Seat::catching(room, after, marked));
+            Attached::Catching
+        }
+    }
+
+    /// The caller enters a room with the entry at `from`.
+    pub(crate) fn enter(&mut self, room: RoomId, from: Seq, frame: Frame, now: Timestamp) -> Entered {
+        match self.phase {
+            Phase::Live => {}
+            Phase::Resuming => {
+                if let Some(seat) = self.seats.find(room)
+                    && seat.is_catching()
+                {
+                    seat.hold(Held::Entered(from, frame));
+                } else if !self.seats.is_seated(room) && !self.deferred.contains(&room) {
+                    self.deferred.push(room);
+                }
+                return Entered::Already;
+            }
+            Phase::Fresh | Phase::Authenticating | Phase::Closing(_) => return Entered::Already,
+        }
+        match self.seats.find(room) {
+            Some(seat) if seat.is_catching() => {
+                seat.hold(Held::Entered(from, frame));
+                return Entered::Already;
+            }
+            Some(seat) if !seat.is_left() => return Entered::Already,
+            Some(_) | None => {}
+        }
+        self.seats.put(Seat::live(room, from.saturating_sub(1), 0));
+        self.push_written(frame, now);
+        Entered::Seated
+    }
+
+    /// The caller is out of a room: nothing of it follows.
+    pub(crate) fn leave(&mut self, room: RoomId, frame: Frame, now: Timestamp) {
+        self.deferred.retain(|deferred| *deferred != room);
+        let Some(seat) = self.seats.find(room) else { return };
+        if seat.is_catching() {
+            return seat.hold(Held::Left(frame));
+        }
+        if !seat.is_left() {
+            seat.leave();
+            self.push_written(frame, now);
+            self.seats.drop_finished(room);
+            self.stale_cursor();
+        }
+    }
+
+    /// An entry of a room was let through. True when the cursor should be looked at, which was not known before.
+    pub(crate) fn deliver(&mut self, room: RoomId, entry: Entry, frame: Frame, now: Timestamp) -> bool {
+        let Some(seat) = self.seats.find(room) else { return false };
+        match seat.judge(entry) {
+            Verdict::Drop => false,
+            Verdict::Hold => {
+                seat.hold(Held::Entry(entry, frame));
+                false
+            }
+            Verdict::Send => {
+                seat.note_sent(entry);
+                self.push_written(frame, now);
+                self.stale_cursor()
+            }
+        }
+    }
+
+    /// Something about a room that is not of its timeline (receipts, typing): only to those who are in it, live.
+    pub(crate) fn hint(&mut self, room: RoomId, frame: Frame, now: Timestamp) {
+        let live = self.seats.get(room).is_some_and(|seat| !seat.is_left() && !seat.is_catching());
+        if live {
+            self.push_written(frame, now);
+        }
+    }
+
+    /// An entry that was missed.
+    pub(crate) fn catch(&mut self, room: RoomId, entry: Entry, frame: Frame, now: Timestamp) {
+        if let Some(seat) = self.seats.find(room)
+            && seat.is_catching()
+            && seat.note_caught(entry)
+        {
+            self.push_written(frame, now);
+        }
+    }
+
+    /// Everything that was missed of a room up to `complete` was sent.
+    pub(crate) fn release(&mut self, room: RoomId, complete: Seq, now: Timestamp) -> Released {
+        let Some(seat) = self.seats.find(room) else { return Released::Over };
+        if !seat.is_catching() {
+            return Released::Over;
+        }
+        let events = match seat.release(complete) {
+            Release::Again => return Released::Again(complete),
+            Release::Lost => {
+                self.close(CloseCode::Unavailable, now);
+                return Released::Over;
+            }
+            Release::Replay(events) => events,
+        };
+        for event in events {
+            match event {
+                Held::Entry(entry, frame) => {
+                    self.deliver(room, entry, frame, now);
+                }
+                Held::Left(frame) => self.leave(room, frame, now),
+                Held::Entered(from, frame) => {
+                    let out = self.seats.get(room).is_none_or(Seat::is_left);
+                    if out && self.closing().is_none() {
+                        self.seats.put(Seat::live(room, from.saturating_sub(1), 0));
+                        self.push_written(frame, now);
+                    }
+                }
+            }
+        }
+        if self.seats.is_seated(room) { Released::Live } else { Released::Over }
+    }
+
+    /// An entry of a room that the caller is not in but that concerns them: an invitation, or its end. Nothing
+    /// waits for its acknowledgement; the next hello tells of open invitations again.
+    pub(crate) fn aside(&mut self, frame: Frame, now: Timestamp) {
+        self.push_written(frame, now);
+    }
+
+    /// The rooms that the caller is in.
+    pub(crate) fn rooms(&self) -> Vec<RoomId> {
+        self.seats.rooms()
+    }
+
+    pub(crate) fn is_seated(&self, room: RoomId) -> bool {
+        self.seats.is_seated(room)
+    }
+
+    pub(crate) fn room_count(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// The client has everything of a room up to `seq`.
+    pub(super) fn ack(&mut self, room: RoomId, seq: Seq, effects: &mut Vec<Effect>) {
+        // An acknowledgement of a room that was just left, or of an entry outside any room, needs no answer.
+        let Some(seat) = self.seats.find(room) else { return };
+        if let Some(seq) = seat.ack(seq) {
+            effects.push(Effect::Delivered { room, seq });
+        }
+        self.seats.drop_finished(room);
+    }
+
+    pub(super) fn read(&mut self, room: RoomId, seq: Seq, effects: &mut Vec<Effect>) {
+        if self.seats.is_seated(room) {
+            effects.push(Effect::Read { room, seq });
+        } else {
+            let detail = "only a member can say that they have read something of a room";
+            self.refuse(None, None, Problem::new(Code::NotAMember, detail));
+        }
+    }
+}
