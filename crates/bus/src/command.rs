@@ -44,7 +44,10 @@ pub enum Reply<R> {
 }
 
 impl<R: Serialize> Reply<R> {
-    /// The bytes for [`serve`]'s handler to return.
+    /// The bytes for [`Server::run`]'s handler to return.
+    ///
+    /// # Panics
+    /// Never, for results whose maps have text as keys: all of the protocol's.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         #[expect(clippy::expect_used, reason = "results are plain structs; serde_json cannot fail on them")]
@@ -176,7 +179,7 @@ impl Server {
                 message = messages.next() => message,
                 () = &mut stop, if !stopping => {
                     stopping = true;
-                    for subscriber in messages.iter_mut() {
+                    for subscriber in &mut messages {
                         subscriber.drain().await.ok();
                     }
                     continue;

@@ -46,8 +46,8 @@ impl NatsSettings {
             password,
             connect_timeout: Duration::from_secs(2),
             ping_interval: Duration::from_secs(1),
-            retry_for: Duration::from_millis(4_000),
-            read_for: Duration::from_millis(4_000),
+            retry_for: Duration::from_secs(4),
+            read_for: Duration::from_secs(4),
             max_in_flight: 4096,
             subscription_capacity: 16_384,
         }

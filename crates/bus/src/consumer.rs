@@ -1,4 +1,5 @@
-//! One stream in order, for the projector: a durable pull consumer with AckAll.
+//! One stream in order, for the projector: a durable pull consumer that acknowledges
+//! everything up to a fact at once.
 //!
 //! The checkpoint in the store is the truth about progress, the consumer only follows it: [`PartitionConsumer::open`]
 //! makes it again wherever it does not stand exactly there. Facts arrive once and in order, or an error says that
@@ -86,6 +87,7 @@ pub struct PartitionConsumer {
     /// The ends of the batches given out and not yet acknowledged, with the subject that acknowledges them.
     unacked: std::collections::VecDeque<(Seq, async_nats::Subject)>,
     newest_ack: Option<async_nats::Subject>,
+    given_out: Seq,
 }
 
 impl PartitionConsumer {
@@ -96,6 +98,7 @@ impl PartitionConsumer {
     pub async fn open(bus: &Bus, settings: ConsumerSettings) -> Result<Self, ConsumerError> {
         let delivered = api::ensure(bus, &settings.stream, &settings.name, settings.start_after).await?;
         let pull = pull::Pull::start(bus, &settings).await?;
+        let given_out = settings.start_after;
         Ok(Self {
             bus: bus.clone(),
             order: delivery::Order::after(settings.start_after, delivered),
@@ -106,6 +109,7 @@ impl PartitionConsumer {
             pending: 0,
             unacked: std::collections::VecDeque::new(),
             newest_ack: None,
+            given_out,
         })
     }
 
@@ -155,6 +159,12 @@ impl PartitionConsumer {
         api::delete(bus, stream, name).await
     }
 
+    /// The sequence up to which facts were given out; what the consumer was opened with before the first batch.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        self.given_out
+    }
+
     fn is_full(&self) -> bool {
         self.gathered.len() >= self.settings.max_facts || self.gathered_bytes >= self.settings.max_bytes
     }
@@ -163,6 +173,7 @@ impl PartitionConsumer {
         self.gathered_bytes = 0;
         let facts = std::mem::take(&mut self.gathered);
         let batch = Batch { facts, pending: self.pending };
+        self.given_out = batch.last_seq();
         if let Some(ack) = self.newest_ack.take() {
             self.unacked.push_back((batch.last_seq(), ack));
         }

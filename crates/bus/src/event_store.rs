@@ -42,12 +42,7 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self {
-            max_rooms: 50_000,
-            snapshot_every: 100,
-            check_after: Duration::from_secs(30),
-            attempts: 8,
-        }
+        Self { max_rooms: 50_000, snapshot_every: 100, check_after: Duration::from_secs(30), attempts: 8 }
     }
 }
 

@@ -75,8 +75,9 @@ pub(crate) async fn request_for<T: DeserializeOwned>(
     limit: Duration,
 ) -> Result<T, ApiError> {
     let subject = async_nats::Subject::from(format!("$JS.API.{subject}"));
-    let body =
-        serde_json::to_vec(body).map(Bytes::from).map_err(|error| ApiError::Unexpected(error.to_string()))?;
+    let body = serde_json::to_vec(body).map_err(|error| ApiError::Unexpected(error.to_string()))?;
+    // `()` stands for no body, which JetStream insists on where it expects none.
+    let body = if body == b"null" { Bytes::new() } else { Bytes::from(body) };
     let deadline = Instant::now() + limit;
     loop {
         let until = deadline.min(Instant::now() + ATTEMPT);

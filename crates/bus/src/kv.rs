@@ -259,7 +259,8 @@ impl Bucket {
             Err(ApiError::Refused { code: jetstream::NO_MESSAGE, .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let unexpected = || KvError::Refused(ApiError::Unexpected(format!("revision {} is not Base64", raw.seq)));
+        let unexpected =
+            || KvError::Refused(ApiError::Unexpected(format!("revision {} is not Base64", raw.seq)));
         let value = STANDARD.decode(&raw.data).map_err(|_| unexpected())?;
         let headers = STANDARD.decode(raw.hdrs.as_deref().unwrap_or_default()).map_err(|_| unexpected())?;
         let removed = String::from_utf8_lossy(&headers).lines().any(|line| line.starts_with("KV-Operation:"));
@@ -287,7 +288,9 @@ impl Bucket {
                     Err(KvError::Unavailable(reason)) => reason,
                     other => return other,
                 },
-                Err(AskError::TooLarge(reason)) => return Err(KvError::Refused(ApiError::Unexpected(reason))),
+                Err(AskError::TooLarge(reason)) => {
+                    return Err(KvError::Refused(ApiError::Unexpected(reason)));
+                }
                 Err(AskError::NotSent(reason)) => reason,
                 Err(AskError::NoResponders) => "the bucket has no leader, or does not exist".to_owned(),
                 Err(AskError::NoAnswer(reason)) => {

@@ -139,7 +139,7 @@ impl Log {
         let created = OffsetDateTime::parse(&info.created, &Rfc3339)
             .map_err(|error| ApiError::Unexpected(format!("the time {:?}: {error}", info.created)))?;
         let incarnation = i64::try_from(created.unix_timestamp_nanos()).unwrap_or(i64::MAX);
-        Ok(StreamHead { first_seq: info.state.first_seq, last_seq: info.state.last_seq, incarnation })
+        Ok(StreamHead { first_seq: info.state.first_seq.max(1), last_seq: info.state.last_seq, incarnation })
     }
 
     /// The head of a partition's stream.

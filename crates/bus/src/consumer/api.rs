@@ -9,7 +9,7 @@ use crate::{ApiError, Bus, jetstream};
 
 /// How long the server waits for an acknowledgement before it sends again what `delivery` then throws away: longer
 /// than any transaction that is still worth waiting for.
-const ACK_WAIT: Duration = Duration::from_secs(60);
+const ACK_WAIT: Duration = Duration::from_mins(1);
 
 /// More than any two batches.
 const MAX_ACK_PENDING: u32 = 100_000;

@@ -102,11 +102,7 @@ impl Pull {
     async fn ask(&mut self) -> Result<(), BusError> {
         if self.bus.is_connected() {
             let (next, inbox, request) = (self.next.clone(), self.inbox.clone(), self.request.clone());
-            self.bus
-                .client()
-                .publish_with_reply(next, inbox, request)
-                .await
-                .map_err(|_| BusError::Closed)?;
+            self.bus.client().publish_with_reply(next, inbox, request).await.map_err(|_| BusError::Closed)?;
         }
         // Without a connection too: the change of the link, or silence, starts over.
         self.owed += self.batch;

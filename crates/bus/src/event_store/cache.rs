@@ -76,7 +76,9 @@ impl Slot {
     pub(super) fn held(&self) -> Held {
         let state = self.state.lock();
         match &state.room {
-            Some(room) if !state.due && state.checked.elapsed() < self.check_after => Held::Fresh(Arc::clone(room)),
+            Some(room) if !state.due && state.checked.elapsed() < self.check_after => {
+                Held::Fresh(Arc::clone(room))
+            }
             Some(room) => Held::Stale(Arc::clone(room)),
             None => Held::Nothing,
         }
@@ -146,7 +148,7 @@ mod tests {
     }
 
     fn slot_at(seq: Seq) -> Slot {
-        let slot = Slot::new(Duration::from_secs(60));
+        let slot = Slot::new(Duration::from_mins(1));
         assert!(slot.put(&Arc::new(VersionedRoom { seq, count: 3, ..VersionedRoom::default() })));
         slot
     }
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_fact_seen_while_loading_makes_the_loader_read_on() {
-        let slot = Slot::new(Duration::from_secs(60));
+        let slot = Slot::new(Duration::from_mins(1));
         slot.follow(9, 7, Some(&renamed("Plaza")));
         assert!(!slot.put(&Arc::new(VersionedRoom { seq: 7, count: 3, ..VersionedRoom::default() })));
         assert!(slot.current().is_none());

@@ -34,13 +34,13 @@ pub(super) async fn follow(live: &Live, cache: Cache) -> Result<Follower, BusErr
                         return;
                     }
                 }
-                fact = facts.recv() => match fact {
-                    Some(fact) => note(&cache, &fact),
-                    None => {
+                fact = facts.recv() => {
+                    let Some(fact) = fact else {
                         cache.clear();
                         return;
-                    }
-                },
+                    };
+                    note(&cache, &fact);
+                }
             }
         }
     };

@@ -136,7 +136,8 @@ impl Log {
         loop {
             let reason = match self.attempt(&subject, &append, deadline).await {
                 Attempt::Stored(appended) => return Ok(appended),
-                Attempt::Behind { in_flight } => match self.behind(&append, in_flight, doubt.is_some()).await {
+                Attempt::Behind { in_flight } => match self.behind(&append, in_flight, doubt.is_some()).await
+                {
                     Some(outcome) => return outcome,
                     None => "another append to the subject is on its way".to_owned(),
                 },
@@ -155,7 +156,8 @@ impl Log {
 
     async fn attempt(&self, subject: &Subject, append: &Append<'_>, deadline: Instant) -> Attempt {
         let until = deadline.min(Instant::now() + ATTEMPT);
-        let answer = self.bus.ask(subject.clone(), Some(headers(append)), append.payload.clone(), until).await;
+        let answer =
+            self.bus.ask(subject.clone(), Some(headers(append)), append.payload.clone(), until).await;
         match answer {
             Ok(message) => judge(&message.payload),
             Err(AskError::NotSent(reason)) => Attempt::NotSent(reason),

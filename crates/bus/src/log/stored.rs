@@ -63,7 +63,9 @@ impl Stored {
         let payload = STANDARD.decode(&raw.data).map_err(|_| unexpected("its data is not Base64"))?;
         let time = timestamp(&raw.time).ok_or_else(|| unexpected("its time is not RFC 3339"))?;
         let headers = match &raw.hdrs {
-            Some(encoded) => STANDARD.decode(encoded).map_err(|_| unexpected("its headers are not Base64"))?,
+            Some(encoded) => {
+                STANDARD.decode(encoded).map_err(|_| unexpected("its headers are not Base64"))?
+            }
             None => Vec::new(),
         };
         let headers = String::from_utf8_lossy(&headers);

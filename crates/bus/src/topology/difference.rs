@@ -14,12 +14,7 @@ pub(super) fn differences(wanted: &Map<String, Value>, actual: &Map<String, Valu
         .filter_map(|field| {
             let from = actual.get(field).map_or(Value::Null, |value| plain(field, value));
             let to = wanted.get(field).map_or(Value::Null, |value| plain(field, value));
-            (from != to).then(|| Difference {
-                loss: loss(field, &from, &to),
-                field: field.clone(),
-                from,
-                to,
-            })
+            (from != to).then(|| Difference { loss: loss(field, &from, &to), field: field.clone(), from, to })
         })
         .collect()
 }

@@ -89,7 +89,8 @@ impl Topology {
     /// # Errors
     /// See [`TopologyError`].
     pub fn load(directory: Option<&Path>, partitions: u16) -> Result<Self, TopologyError> {
-        directory.map_or_else(|| Self::embedded(partitions), |directory| Self::from_dir(directory, partitions))
+        directory
+            .map_or_else(|| Self::embedded(partitions), |directory| Self::from_dir(directory, partitions))
     }
 
     fn from_files(
@@ -132,7 +133,9 @@ fn parse(path: &Path, text: &str) -> Result<StreamFile, TopologyError> {
         _ => return Err(malformed("\"name\" must be the stream's name".to_owned())),
     };
     if !config.get("subjects").is_some_and(Value::is_array) {
-        return Err(malformed("\"subjects\" must be the list of the subjects that the stream stores".to_owned()));
+        return Err(malformed(
+            "\"subjects\" must be the list of the subjects that the stream stores".to_owned(),
+        ));
     }
     Ok(StreamFile { name, config })
 }
@@ -156,7 +159,17 @@ mod tests {
         let names: Vec<&str> = read.streams.iter().map(|stream| stream.name.as_str()).collect();
         assert_eq!(
             names,
-            ["CHAT_0", "CHAT_1", "CHAT_2", "CHAT_3", "IDENT", "KV_CREDENTIALS", "KV_JWKS", "KV_REFRESH", "KV_SNAPSHOTS"]
+            [
+                "CHAT_0",
+                "CHAT_1",
+                "CHAT_2",
+                "CHAT_3",
+                "IDENT",
+                "KV_CREDENTIALS",
+                "KV_JWKS",
+                "KV_REFRESH",
+                "KV_SNAPSHOTS"
+            ]
         );
     }
 

@@ -185,7 +185,9 @@ async fn unknown(bus: &Bus, topology: &Topology) -> Result<Vec<Change>, ApiError
             let name = &one.config.name;
             name.starts_with("CHAT_") && !topology.streams.iter().any(|file| file.name == *name)
         });
-        found.extend(strange.map(|one| Change::Unknown { stream: one.config.name, facts: one.state.messages }));
+        found.extend(
+            strange.map(|one| Change::Unknown { stream: one.config.name, facts: one.state.messages }),
+        );
         if last {
             return Ok(found);
         }

@@ -1,0 +1,249 @@
+//! Who may publish and subscribe what, asked of the server with the real credentials.
+//!
+//! Spoken in NATS's own text protocol, because an answer to `PING` proves that the server has judged what came
+//! before it. Each row names the roles that may; every other role must be refused.
+
+use chasqui_bus::{
+    BusRole::{self, Admin, Analytics, Auth, CommandApi, Projector, QueryApi, WsEdge},
+    topology::Topology,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
+
+use crate::harness::{Nats, password};
+
+struct Raw {
+    stream: BufReader<TcpStream>,
+}
+
+impl Raw {
+    async fn connect(nats: &Nats, role: BusRole) -> Self {
+        let stream = TcpStream::connect(nats.server.address()).await.unwrap();
+        let mut raw = Self { stream: BufReader::new(stream) };
+        let connect = serde_json::json!({
+            "verbose": false, "pedantic": false, "headers": true, "no_responders": true,
+            "user": role.user(), "pass": password(role), "lang": "test", "version": "0",
+        });
+        assert_eq!(raw.say(&format!("CONNECT {connect}\r\n")).await, None);
+        raw
+    }
+
+    /// Says something; what the server objects, if anything.
+    async fn say(&mut self, what: &str) -> Option<String> {
+        self.stream.get_mut().write_all(format!("{what}PING\r\n").as_bytes()).await.unwrap();
+        let mut objection = None;
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stream.read_line(&mut line).await.unwrap(), 0, "hung up after {what:?}");
+            match line.trim_end() {
+                "PONG" => return objection,
+                line if line.starts_with("-ERR") => objection = Some(line.to_owned()),
+                _ => {}
+            }
+        }
+    }
+
+    async fn may_publish(&mut self, subject: &str) -> bool {
+        let objection = self.say(&format!("PUB {subject} 0\r\n\r\n")).await;
+        assert!(
+            objection.iter().all(|text| text.contains("Permissions Violation for Publish")),
+            "{objection:?}"
+        );
+        objection.is_none()
+    }
+
+    async fn may_subscribe(&mut self, subject: &str) -> bool {
+        let objection = self.say(&format!("SUB {subject} 7\r\n")).await;
+        self.say("UNSUB 7\r\n").await;
+        assert!(
+            objection.iter().all(|text| text.contains("Permissions Violation for Subscription")),
+            "{objection:?}"
+        );
+        objection.is_none()
+    }
+}
+
+const R: &str = "01939e0b-2c7a-7001-b5f1-a2b6e0c1d2e3";
+
+fn publishing() -> Vec<(String, Vec<BusRole>)> {
+    let rows: &[(&str, &[BusRole])] = &[
+        ("chat.0.room.{id}.state", &[CommandApi]),
+        ("chat.0.room.{id}.msg", &[CommandApi]),
+        ("chat.1.room.{id}.rcpt", &[CommandApi]),
+        ("chat.0.room.{id}.other", &[]),
+        ("chat.0.elsewhere", &[]),
+        ("ident.name.00ff", &[Auth]),
+        ("ident.user.{id}", &[Auth]),
+        ("ident.direct.{id}.{id}", &[CommandApi]),
+        ("live.0.room.{id}.msg", &[]),
+        ("live.0.room.{id}.state", &[]),
+        ("notify.user.{id}", &[Projector]),
+        ("eph.room.{id}.typing", &[WsEdge]),
+        ("eph.user.{id}.presence", &[WsEdge]),
+        ("cmd.v1.send", &[WsEdge]),
+        ("cmd.v1.receipts", &[WsEdge]),
+        ("cmd.v1.login", &[WsEdge]),
+        ("$KV.CREDENTIALS.{id}", &[Auth]),
+        ("$KV.REFRESH.{id}", &[Auth]),
+        ("$KV.JWKS.{id}", &[Auth]),
+        ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
+        ("$JS.API.INFO", &[Admin]),
+        ("$JS.API.STREAM.CREATE.X", &[Admin]),
+        ("$JS.API.STREAM.UPDATE.CHAT_0", &[Admin]),
+        ("$JS.API.STREAM.PURGE.KV_SNAPSHOTS", &[Admin]),
+        ("$JS.API.STREAM.MSG.DELETE.CHAT_0", &[Admin]),
+        ("$JS.API.STREAM.LIST", &[Admin]),
+        ("$JS.API.STREAM.INFO.CHAT_0", &[Admin, CommandApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.INFO.IDENT", &[Admin, Auth, CommandApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.INFO.KV_REFRESH", &[Admin, Auth]),
+        ("$JS.API.STREAM.INFO.KV_JWKS", &[Admin, Auth, CommandApi, QueryApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.MSG.GET.CHAT_0", &[Admin, CommandApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.MSG.GET.IDENT", &[Admin, Auth, CommandApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.MSG.GET.KV_JWKS", &[Admin, Auth, CommandApi, QueryApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.MSG.GET.KV_SNAPSHOTS", &[Admin, CommandApi, Projector]),
+        ("$JS.API.STREAM.MSG.GET.KV_CREDENTIALS", &[Admin, Auth]),
+        ("$JS.API.STREAM.MSG.GET.KV_REFRESH", &[Admin, Auth]),
+        ("$JS.API.DIRECT.GET.CHAT_0", &[Admin]),
+        ("$JS.API.DIRECT.GET.KV_REFRESH", &[Admin]),
+        ("$JS.API.CONSUMER.CREATE.CHAT_0", &[Admin]),
+        ("$JS.API.CONSUMER.CREATE.CHAT_0.x", &[Admin, Projector]),
+        ("$JS.API.CONSUMER.CREATE.CHAT_0.x.chat.>", &[]),
+        ("$JS.API.CONSUMER.CREATE.KV_REFRESH.x", &[Admin]),
+        ("$JS.API.CONSUMER.CREATE.KV_CREDENTIALS.x.y", &[Admin]),
+        ("$JS.API.CONSUMER.DURABLE.CREATE.CHAT_0.x", &[Admin]),
+        ("$JS.API.CONSUMER.DELETE.CHAT_0.x", &[Admin, Projector]),
+        ("$JS.API.CONSUMER.INFO.CHAT_0.x", &[Admin, Projector]),
+        ("$JS.API.CONSUMER.MSG.NEXT.CHAT_0.projector_v1", &[Admin, Projector]),
+        ("$JS.API.CONSUMER.MSG.NEXT.CHAT_0.analytics", &[Admin, Projector, Analytics]),
+        ("$JS.API.CONSUMER.MSG.NEXT.IDENT.analytics", &[Admin, Projector]),
+        ("$JS.API.CONSUMER.MSG.NEXT.KV_REFRESH.analytics", &[Admin]),
+        ("$JS.ACK.CHAT_0.projector_v1.1.1.1.1.1", &[Projector]),
+        ("$JS.ACK.CHAT_0.analytics.1.1.1.1.1", &[Projector, Analytics]),
+        ("_INBOX_ws_edge.x.y", &[]),
+        ("_INBOX_auth.x.y", &[]),
+        ("anything", &[]),
+    ];
+    rows.iter()
+        .filter(|(subject, _)| !subject.ends_with('>'))
+        .map(|(subject, roles)| (subject.replace("{id}", R), roles.to_vec()))
+        .collect()
+}
+
+fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
+    vec![
+        ("live.0.room.x.*", vec![WsEdge]),
+        ("live.*.room.*.*", vec![WsEdge]),
+        ("live.*.room.*.state", vec![CommandApi, WsEdge]),
+        ("live.>", vec![]),
+        ("notify.user.*", vec![WsEdge]),
+        ("notify.>", vec![]),
+        ("eph.room.x.*", vec![WsEdge]),
+        ("eph.user.*.*", vec![WsEdge]),
+        ("chat.>", vec![]),
+        ("chat.0.room.x.msg", vec![]),
+        ("ident.>", vec![]),
+        ("$KV.>", vec![]),
+        ("$JS.>", vec![]),
+        ("$JS.ACK.>", vec![]),
+        ("$JS.API.STREAM.MSG.GET.CHAT_0", vec![]),
+        (">", vec![]),
+        ("*", vec![]),
+        ("_INBOX.>", vec![]),
+        ("_INBOX_admin.>", vec![Admin]),
+        ("_INBOX_auth.>", vec![Auth]),
+        ("_INBOX_command_api.>", vec![CommandApi]),
+        ("_INBOX_query_api.>", vec![QueryApi]),
+        ("_INBOX_projector.>", vec![Projector]),
+        ("_INBOX_ws_edge.>", vec![WsEdge]),
+        ("_INBOX_analytics.>", vec![Analytics]),
+        ("cmd.>", vec![]),
+        ("cmd.v1.*", vec![]),
+        ("cmd.v1.login", vec![]),
+        ("cmd.v1.login auth", vec![Auth]),
+        ("cmd.v1.login command-api", vec![]),
+        ("cmd.v1.register auth", vec![Auth]),
+        ("cmd.v1.register_imported auth", vec![Auth]),
+        ("cmd.v1.refresh auth", vec![Auth]),
+        ("cmd.v1.logout auth", vec![Auth]),
+        ("cmd.v1.change_profile auth", vec![Auth]),
+        ("cmd.v1.send command-api", vec![CommandApi]),
+        ("cmd.v1.send", vec![]),
+        ("cmd.v1.receipts command-api", vec![CommandApi]),
+        ("cmd.v1.create_room command-api", vec![CommandApi]),
+        ("cmd.v1.open_direct command-api", vec![CommandApi]),
+        ("cmd.v1.rename_room command-api", vec![CommandApi]),
+        ("cmd.v1.join command-api", vec![CommandApi]),
+        ("cmd.v1.leave command-api", vec![CommandApi]),
+        ("cmd.v1.invite command-api", vec![CommandApi]),
+        ("cmd.v1.remove command-api", vec![CommandApi]),
+        ("cmd.v1.change_role command-api", vec![CommandApi]),
+        ("cmd.v1.read command-api", vec![CommandApi]),
+        ("cmd.v1.delivered command-api", vec![CommandApi]),
+    ]
+}
+
+#[tokio::test]
+async fn each_role_may_what_it_must_and_nothing_else() {
+    let nats = Nats::bare().await;
+    let mut wrong = Vec::new();
+    for role in BusRole::ALL {
+        let mut raw = Raw::connect(&nats, role).await;
+        for (subject, allowed) in publishing() {
+            if raw.may_publish(&subject).await != allowed.contains(&role) {
+                wrong.push(format!("{role} publish {subject}: expected {}", allowed.contains(&role)));
+            }
+        }
+        for (subject, allowed) in subscribing() {
+            if raw.may_subscribe(subject).await != allowed.contains(&role) {
+                wrong.push(format!("{role} subscribe {subject}: expected {}", allowed.contains(&role)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A bucket that may not be read by everybody who may read streams is named wherever streams are allowed by
+/// wildcard: so nobody forgets to deny a new one.
+#[tokio::test]
+async fn nobody_else_reads_a_secret_bucket() {
+    let nats = Nats::bare().await;
+    let open = ["KV_JWKS", "KV_SNAPSHOTS"];
+    let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
+    let secret: Vec<String> =
+        secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();
+    assert_eq!(secret.len(), 2);
+    for role in BusRole::ALL {
+        let mut raw = Raw::connect(&nats, role).await;
+        for bucket in &secret {
+            for api in [
+                format!("$JS.API.STREAM.MSG.GET.{bucket}"),
+                format!("$JS.API.STREAM.INFO.{bucket}"),
+                format!("$JS.API.DIRECT.GET.{bucket}"),
+                format!("$JS.API.CONSUMER.CREATE.{bucket}.x"),
+                format!("$JS.API.CONSUMER.MSG.NEXT.{bucket}.x"),
+                format!("$JS.API.STREAM.SNAPSHOT.{bucket}"),
+            ] {
+                let may = raw.may_publish(&api).await;
+                assert!(!may || matches!(role, Admin | Auth), "{role} {api}");
+            }
+        }
+    }
+}
+
+/// A reply may go where it was asked for, once, and nowhere else.
+#[tokio::test]
+async fn answers_are_allowed_only_to_who_asked() {
+    let nats = Nats::bare().await;
+    let mut api = Raw::connect(&nats, CommandApi).await;
+    let mut edge = Raw::connect(&nats, WsEdge).await;
+    assert!(!api.may_publish("_INBOX_ws_edge.a.b").await, "nobody asked");
+    assert_eq!(api.say("SUB cmd.v1.send command-api 1\r\n").await, None);
+    assert_eq!(edge.say("PUB cmd.v1.send _INBOX_ws_edge.a.b 0\r\n\r\n").await, None);
+    // Has been delivered when this is answered.
+    assert_eq!(api.say("").await, None);
+    assert!(!api.may_publish("_INBOX_ws_edge.a.c").await, "not there");
+    assert!(api.may_publish("_INBOX_ws_edge.a.b").await, "the answer");
+    assert!(!api.may_publish("_INBOX_ws_edge.a.b").await, "once");
+}
