@@ -99,8 +99,8 @@ impl Stack {
             ("HTTP_LISTEN", socket_address(&self.http).to_string()),
             ("OPS_LISTEN", socket_address(&self.ops).to_string()),
             ("LOG_FILTER", "warn".to_owned()),
-            ("AUTH_SIGNING_KEY_FILE", file("signing-key.pem")),
-            ("AUTH_NAME_KEY_FILE", file("name-key.hex")),
+            ("AUTH_SIGNING_KEY_FILE", file("signing_key.pem")),
+            ("AUTH_NAME_KEY_FILE", file("name.key")),
             // Thousands of people are registered; passwords are not what is measured.
             ("AUTH_ARGON2_MEMORY_KIB", "8".to_owned()),
             ("AUTH_ARGON2_ITERATIONS", "1".to_owned()),
@@ -116,8 +116,8 @@ impl Stack {
     pub async fn serve(&mut self, roles: &[&str]) -> anyhow::Result<()> {
         self.stop_server();
         let mut arguments = vec!["serve".to_owned()];
-        if !roles.is_empty() {
-            arguments.extend(["--role".to_owned(), roles.join(",")]);
+        for role in roles {
+            arguments.extend(["--role".to_owned(), (*role).to_owned()]);
         }
         let spawn = Spawn::new(&self.program, self.folder.path().join("chasqui.log")).args(arguments);
         let spawn = self.environment.iter().fold(spawn, |spawn, (name, value)| spawn.env(name, value));

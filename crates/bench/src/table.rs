@@ -49,21 +49,32 @@ pub fn section(section: &Section) -> String {
 }
 
 fn figures(figures: &[Figure]) -> Table {
-    let mut table = empty(["figure", "measured", "raw cost", "ratio", "of", "to reach", ""]);
-    for figure in figures {
-        let raw = figure.raw.as_ref();
-        table.add_row([
-            figure.name.clone(),
-            with_unit(figure.value, figure.unit),
-            raw.map(|raw| with_unit(raw.value, figure.unit)).unwrap_or_default(),
-            figure.ratio().map(|ratio| format!("{} x", number(ratio))).unwrap_or_default(),
-            raw.map(|raw| raw.what.clone()).unwrap_or_default(),
-            figure.target.map(|target| bound(target, figure.unit)).unwrap_or_default(),
-            outcome(figure.outcome()),
-        ]);
+    let head = ["figure", "measured", "raw cost", "ratio", "of", "to reach", ""];
+    let rows: Vec<_> = figures.iter().map(cells).collect();
+    // Columns that nothing stands in are left out.
+    let filled =
+        |column: &usize| rows.iter().any(|row| row.get(*column).is_some_and(|cell| !cell.is_empty()));
+    let columns: Vec<usize> = (0..head.len()).filter(filled).collect();
+    let mut table = empty(columns.iter().filter_map(|&column| head.get(column).copied()));
+    for row in &rows {
+        table.add_row(columns.iter().filter_map(|&column| row.get(column)));
     }
-    right(&mut table, [1, 2, 3]);
+    let numbers = columns.iter().enumerate().filter(|(_, column)| (1..=3).contains(*column));
+    right(&mut table, numbers.map(|(place, _)| place));
     table
+}
+
+fn cells(figure: &Figure) -> [String; 7] {
+    let raw = figure.raw.as_ref();
+    [
+        figure.name.clone(),
+        with_unit(figure.value, figure.unit),
+        raw.map(|raw| with_unit(raw.value, figure.unit)).unwrap_or_default(),
+        figure.ratio().map(|ratio| format!("{} x", number(ratio))).unwrap_or_default(),
+        raw.map(|raw| raw.what.clone()).unwrap_or_default(),
+        figure.target.map(|target| bound(target, figure.unit)).unwrap_or_default(),
+        outcome(figure.outcome()),
+    ]
 }
 
 fn grid(grid: &Grid) -> Table {
@@ -158,6 +169,12 @@ mod tests {
         let expected =
             ["0", "0.031", "0.31", "5", "5.25", "42.4", "812", "1,000", "1,234,568", "-1,200", "-"];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn empty_columns_are_left_out() {
+        let shown = super::figures(&[Figure::new("idle", 7.0, Unit::KiB)]).to_string();
+        assert_eq!(shown, "| figure | measured |\n|--------|----------|\n| idle   |    7 KiB |");
     }
 
     #[test]

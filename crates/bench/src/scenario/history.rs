@@ -10,6 +10,11 @@ use chasqui_protocol::{
     command::Send,
     query::{Freshness, History, Page, Query},
 };
+use futures::TryStreamExt;
+use mongodb::{
+    Client,
+    bson::{Document, doc},
+};
 
 use super::Run;
 use crate::{
@@ -19,7 +24,7 @@ use crate::{
     people::World,
     progress::Progress,
     report::{Grid, Section},
-    stack::Stack,
+    stack::{DATABASE, Stack},
     table::number,
 };
 
@@ -44,6 +49,12 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     run.progress.step(format!("{reads} pages over the WebSocket, {reads} over HTTP"));
     let socket = over_socket(&mut caller, room.id, reads).await?;
     let http = over_http(&stack.http_url(), &person.token, room.id, reads).await?;
+    let raw = over_mongo(&stack, reads).await?;
+    let beside = |figure: Figure| {
+        figure
+            .beside("the page's documents from the MongoDB server", Some(raw.p50))
+            .to_reach(Target::AtMost(3.0))
+    };
     let mut section = Section::new(
         "history",
         format!(
@@ -52,11 +63,11 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
         ),
     );
     section.figures = vec![
-        Figure::new("newest 50 over HTTP, p50", http.p50, Unit::Ms).to_reach(Target::AtMost(3.0)),
-        Figure::new("newest 50 over the WebSocket, p50", socket.p50, Unit::Ms).to_reach(Target::AtMost(3.0)),
+        beside(Figure::new("newest 50 over HTTP, p50", http.p50, Unit::Ms)),
+        beside(Figure::new("newest 50 over the WebSocket, p50", socket.p50, Unit::Ms)),
     ];
     let mut grid = Grid::new("Latency", ["ms", "count", "p50", "p90", "p99", "p99.9", "max"]);
-    for (name, row) in [("HTTP", http), ("WebSocket", socket)] {
+    for (name, row) in [("HTTP", http), ("WebSocket", socket), ("MongoDB server alone", raw)] {
         let values = [row.p50, row.p90, row.p99, row.p999, row.max].map(number);
         grid.row([name.to_owned(), row.count.to_string()].into_iter().chain(values));
     }
@@ -103,7 +114,7 @@ async fn over_socket(caller: &mut Caller, room: RoomId, reads: u32) -> anyhow::R
 
 async fn over_http(base: &str, token: &str, room: RoomId, reads: u32) -> anyhow::Result<Summary> {
     let client = reqwest::Client::builder().tcp_nodelay(true).timeout(Duration::from_secs(10)).build()?;
-    let url = format!("{base}/v1/rooms/{room}/history");
+    let url = format!("{base}/v1/rooms/{room}/messages");
     let mut latencies = Latencies::default();
     for _ in 0..reads {
         let begun = Instant::now();
@@ -112,6 +123,27 @@ async fn over_http(base: &str, token: &str, room: RoomId, reads: u32) -> anyhow:
         latencies.record(begun.elapsed());
         let page: History = serde_json::from_slice(&body)?;
         anyhow::ensure!(page.items.len() == PAGE as usize, "a page of {} items", page.items.len());
+    }
+    Ok(latencies.summary())
+}
+
+/// The same documents by the same index range, straight from the server: there is one room only.
+async fn over_mongo(stack: &Stack, reads: u32) -> anyhow::Result<Summary> {
+    let database = Client::with_uri_str(stack.mongo_url()).await?.database(DATABASE);
+    let names = database.list_collection_names().await?;
+    let timeline = names.iter().find(|name| name.ends_with("_timeline")).context("there is no timeline")?;
+    let collection = database.collection::<Document>(timeline);
+    let entries = i64::try_from(collection.count_documents(doc! {}).await?)?;
+    let newest =
+        collection.find_one(doc! { "n": entries }).await?.context("the newest entry has the last number")?;
+    let room = newest.get("room").context("an entry has a room")?;
+    let mut latencies = Latencies::default();
+    for _ in 0..reads {
+        let filter = doc! { "room": room, "n": { "$gt": entries - i64::from(PAGE) } };
+        let begun = Instant::now();
+        let page: Vec<Document> = collection.find(filter).sort(doc! { "n": 1 }).await?.try_collect().await?;
+        latencies.record(begun.elapsed());
+        anyhow::ensure!(page.len() == PAGE as usize, "a page of {} documents", page.len());
     }
     Ok(latencies.summary())
 }

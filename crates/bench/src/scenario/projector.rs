@@ -48,7 +48,11 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
         bulk::copy_of(stack.mongo_url(), DATABASE, &goal.timeline, i64::from(u32::MAX)).await?;
     let (index_count, document_count) = (indexes.len(), documents.len());
     stack.stop_server();
-    let raw = bulk::insert_rate(stack.mongo_url(), documents, indexes, WRITERS, &run.progress).await?;
+    let insert = async |writers| {
+        let (documents, indexes) = (documents.clone(), indexes.clone());
+        bulk::insert_rate(stack.mongo_url(), documents, indexes, writers, &run.progress).await
+    };
+    let (raw, raw_alone) = (insert(WRITERS).await?, insert(1).await?);
     database.drop().await?;
     stack.redis().restart()?;
     run.progress.step("the projections from nothing");
@@ -75,6 +79,8 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
         Figure::new("timeline entries projected", rate, Unit::PerSecond)
             .beside("bulk insert of the same documents", Some(raw))
             .to_reach(Target::RatioAtLeast(0.6)),
+        Figure::new("the same, beside a single writer", rate, Unit::PerSecond)
+            .beside("bulk insert, one writer", Some(raw_alone)),
         Figure::new(
             "entries missing after the rebuild",
             whole((document_count as u64).abs_diff(rebuilt)),
