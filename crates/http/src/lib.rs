@@ -7,10 +7,12 @@
 mod answer;
 mod explain;
 mod extract;
+mod listen;
 mod reference;
 mod shell;
 
 pub use answer::Refusal;
 pub use explain::page;
 pub use extract::{Json, Path, Query};
+pub use listen::{Connections, serve};
 pub use shell::{Bounds, shell};
