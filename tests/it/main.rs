@@ -1,1 +1,25 @@
-//! The stories.
+//! Stories: each starts real servers and the real program, lets people talk, hurts something, and compares what was
+//! promised with what is there. The promises are numbered in ARCHITECTURE.md's list of invariants; each story says
+//! which break it was seen to catch.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, its helpers too")]
+
+mod bad_input;
+mod chaos;
+mod cursor;
+mod direct;
+mod drain;
+mod flushed_redis;
+mod half_open;
+mod lost_hints;
+mod over_http;
+mod pair;
+mod parked_room;
+mod read_your_writes;
+mod reconnect;
+mod removed_member;
+mod room;
+mod slow_reader;
+mod two_command_apis;
+mod two_edges;
+mod unknown_outcome;

@@ -1,0 +1,146 @@
+//! What the log comes to, folded here once more and independently of the projector: slowly, one fact at a time, with
+//! the whole membership of every room at hand.
+
+use std::collections::{HashMap, HashSet};
+
+use chasqui_bus::Log;
+use chasqui_events::{
+    CommandId, Event as _, Fact, RoomId, Seq, UserId,
+    message::MessageEvent,
+    receipts::{Mark, ReceiptEvent},
+    room::RoomEvent,
+};
+use chasqui_read_model::Stream;
+use futures::future::join_all;
+
+use crate::{Message, Stack};
+
+/// One entry of a timeline: a message, or a change of the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) seq: Seq,
+    pub(super) message: Option<Message>,
+}
+
+/// What the facts of a room come to.
+#[derive(Debug, Default)]
+pub(super) struct ExpectedRoom {
+    pub(super) entries: Vec<Entry>,
+    /// Author and id of messages whose author was not a member any more.
+    pub(super) void: HashSet<(UserId, CommandId)>,
+    /// Places of messages that had been stored before.
+    pub(super) repeated: HashSet<Seq>,
+    /// From and to, both included; `None` for members of today.
+    memberships: HashMap<UserId, Vec<(Seq, Option<Seq>)>>,
+    marks: HashMap<UserId, Mark>,
+    ids: HashSet<(UserId, CommandId)>,
+}
+
+impl ExpectedRoom {
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.entries.iter().filter_map(|entry| entry.message.as_ref())
+    }
+
+    pub(super) fn members_now(&self) -> usize {
+        self.memberships.keys().filter(|user| self.is_member(**user)).count()
+    }
+
+    pub(super) fn mark_of(&self, user: UserId) -> Mark {
+        self.marks.get(&user).copied().unwrap_or(Mark { user, delivered: 0, read: 0 })
+    }
+
+    /// What a client of this user is sent that is told of the room from `entered` on.
+    pub(super) fn seen_by(&self, user: UserId, entered: Option<Seq>) -> Vec<Entry> {
+        let memberships = self.memberships.get(&user).map(Vec::as_slice).unwrap_or_default();
+        let inside = |seq: Seq| {
+            let within = |(from, to): &(Seq, Option<Seq>)| seq >= *from && to.is_none_or(|to| seq <= to);
+            seq >= entered.unwrap_or(0) && memberships.iter().any(within)
+        };
+        self.entries.iter().filter(|entry| inside(entry.seq)).cloned().collect()
+    }
+
+    fn is_member(&self, user: UserId) -> bool {
+        self.memberships.get(&user).and_then(|all| all.last()).is_some_and(|(_, to)| to.is_none())
+    }
+
+    fn enter(&mut self, user: UserId, seq: Seq) {
+        self.memberships.entry(user).or_default().push((seq, None));
+    }
+
+    fn leave(&mut self, user: UserId, seq: Seq) {
+        if let Some((_, to @ None)) = self.memberships.get_mut(&user).and_then(|all| all.last_mut()) {
+            *to = Some(seq);
+        }
+    }
+
+    fn apply_state(&mut self, seq: Seq, event: &RoomEvent) {
+        match event {
+            RoomEvent::Created(created) => created.members.iter().for_each(|new| self.enter(new.user, seq)),
+            RoomEvent::MemberJoined(joined) => self.enter(joined.user, seq),
+            RoomEvent::MemberLeft(left) => self.leave(left.user, seq),
+            RoomEvent::MemberRemoved(removed) => self.leave(removed.user, seq),
+            RoomEvent::Renamed(_) | RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) => {}
+        }
+        self.entries.push(Entry { seq, message: None });
+    }
+
+    fn apply_message(&mut self, seq: Seq, by: UserId, id: CommandId, event: MessageEvent) {
+        let MessageEvent::Posted(posted) = event;
+        if !self.ids.insert((by, id)) {
+            self.repeated.insert(seq);
+        } else if self.is_member(by) {
+            let message = Message { seq, by, id, body: posted.body };
+            self.entries.push(Entry { seq, message: Some(message) });
+        } else {
+            self.void.insert((by, id));
+        }
+    }
+
+    fn apply_receipts(&mut self, event: &ReceiptEvent) {
+        let ReceiptEvent::Moved(moved) = event;
+        for mark in &moved.marks {
+            let highest =
+                self.marks.entry(mark.user).or_insert(Mark { user: mark.user, delivered: 0, read: 0 });
+            highest.read = highest.read.max(mark.read);
+            // Who has read it has got it.
+            highest.delivered = highest.delivered.max(mark.delivered).max(mark.read);
+        }
+    }
+}
+
+/// Reads every partition to its end.
+pub(super) async fn read(stack: &Stack) -> HashMap<RoomId, ExpectedRoom> {
+    let log = stack.log().await;
+    let streams = Stream::all(stack.partitions()).filter(|stream| *stream != Stream::Ident);
+    let partitions = join_all(streams.map(|stream| partition(log.clone(), stream))).await;
+    partitions.into_iter().flatten().collect()
+}
+
+/// The last sequence of every stream.
+pub(super) async fn heads(stack: &Stack) -> Vec<(Stream, Seq)> {
+    let log = stack.log().await;
+    let mut heads = Vec::new();
+    for stream in Stream::all(stack.partitions()) {
+        heads.push((stream, log.head(&stream.to_string()).await.unwrap().last_seq));
+    }
+    heads
+}
+
+async fn partition(log: Log, stream: Stream) -> HashMap<RoomId, ExpectedRoom> {
+    let mut rooms: HashMap<RoomId, ExpectedRoom> = HashMap::new();
+    let mut from = 1;
+    while let Some(stored) = log.next(&stream.to_string(), from, ">").await.unwrap() {
+        from = stored.seq + 1;
+        let id: RoomId = stored.subject.split('.').nth(3).and_then(|id| id.parse().ok()).unwrap();
+        let room = rooms.entry(id).or_default();
+        let fact = stored.decode::<Fact>().unwrap_or_else(|error| panic!("{stored:?}: {error}"));
+        assert_eq!(stored.msg_id, Some(fact.id), "{} is stored under another id", fact.event.type_name());
+        match fact.event {
+            Fact::Room(event) => room.apply_state(stored.seq, &event),
+            Fact::Message(event) => room.apply_message(stored.seq, fact.by, fact.id, event),
+            Fact::Receipt(event) => room.apply_receipts(&event),
+            Fact::Identity(event) => panic!("{} in {stream}", event.type_name()),
+        }
+    }
+    rooms
+}
