@@ -5,7 +5,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, Subject};
+use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
 use chasqui_protocol::Problem;
 use futures::{StreamExt, stream::select_all};
@@ -13,10 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use crate::{Bus, BusError, connection::AskError, log, subject};
-
-const TOKEN: HeaderName = HeaderName::from_static("Chasqui-Token");
-const TRACEPARENT: HeaderName = HeaderName::from_static(log::TRACEPARENT);
+use crate::{Bus, BusError, connection::AskError, header, subject};
 
 /// A command that has no result.
 #[derive(Debug, thiserror::Error)]
@@ -99,11 +96,8 @@ pub async fn request<R: DeserializeOwned>(
 pub async fn request_raw(bus: &Bus, call: Call<'_>, body: Bytes) -> Result<Bytes, CommandError> {
     let until = Instant::now() + call.timeout;
     let mut headers = HeaderMap::new();
-    for (name, value) in [(TOKEN, call.token), (TRACEPARENT, call.trace)] {
-        if let Some(value) = value.and_then(|value| value.parse::<HeaderValue>().ok()) {
-            headers.insert(name, value);
-        }
-    }
+    header::add(&mut headers, header::TOKEN, call.token);
+    header::add(&mut headers, header::TRACEPARENT, call.trace);
     let headers = (!headers.is_empty()).then_some(headers);
     match bus.ask(Subject::from(subject::cmd(call.name)), headers, body, until).await {
         Ok(message) => Ok(message.payload),
@@ -206,8 +200,8 @@ where
     let headers = message.headers.as_ref();
     let incoming = Incoming {
         name: message.subject.rsplit('.').next().unwrap_or_default().to_owned(),
-        token: log::header(headers, "Chasqui-Token").map(str::to_owned),
-        trace: log::header(headers, log::TRACEPARENT).map(str::to_owned),
+        token: header::get(headers, header::TOKEN).map(str::to_owned),
+        trace: header::get(headers, header::TRACEPARENT).map(str::to_owned),
         body: message.payload,
     };
     let answer = handler(incoming).await;

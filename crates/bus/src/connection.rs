@@ -94,6 +94,16 @@ struct Inner {
     in_flight: Semaphore,
     events: broadcast::Sender<BusEvent>,
     link: watch::Receiver<bool>,
+    /// How often the connection was lost.
+    losses: watch::Receiver<u64>,
+}
+
+/// Where the connection's events go.
+struct Told {
+    role: BusRole,
+    events: broadcast::Sender<BusEvent>,
+    link: watch::Sender<bool>,
+    losses: watch::Sender<u64>,
 }
 
 /// Why a request has no answer.
@@ -120,8 +130,10 @@ impl Bus {
     /// in the background, see [`Bus::events`].
     pub async fn connect(settings: NatsSettings) -> Result<Self, BusError> {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        let (linked, link) = watch::channel(true);
+        let (link_told, link) = watch::channel(true);
+        let (losses_told, losses) = watch::channel(0);
         let role = settings.role;
+        let told = Told { role, events: events.clone(), link: link_told, losses: losses_told };
         let failed = |reason: String| BusError::Connect { role, reason };
         let servers: Vec<async_nats::ServerAddr> = settings
             .url
@@ -129,12 +141,10 @@ impl Bus {
             .map(|url| url.trim().parse())
             .collect::<Result<_, _>>()
             .map_err(|error: std::io::Error| failed(error.to_string()))?;
-        let client = options(&settings, events.clone(), linked)
-            .connect(servers)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        let client =
+            options(&settings, told).connect(servers).await.map_err(|error| failed(error.to_string()))?;
         let in_flight = Semaphore::new(settings.max_in_flight);
-        Ok(Self { inner: Arc::new(Inner { client, settings, in_flight, events, link }) })
+        Ok(Self { inner: Arc::new(Inner { client, settings, in_flight, events, link, losses }) })
     }
 
     /// As whom.
@@ -201,8 +211,8 @@ impl Bus {
         until: Instant,
     ) -> Result<Message, AskError> {
         self.connected(until).await?;
-        let mut link = self.inner.link.clone();
-        link.borrow_and_update();
+        let mut losses = self.inner.losses.clone();
+        losses.borrow_and_update();
         let mut request = Request::new().payload(payload).timeout(None);
         if let Some(headers) = headers {
             request = request.headers(headers);
@@ -219,7 +229,7 @@ impl Bus {
                 }),
                 Err(_) => Err(AskError::NoAnswer("no answer in time".to_owned())),
             },
-            _ = link.changed() => Err(AskError::NoAnswer("the connection to NATS was lost".to_owned())),
+            _ = losses.changed() => Err(AskError::NoAnswer("the connection to NATS was lost".to_owned())),
         }
     }
 
@@ -243,13 +253,9 @@ impl Bus {
     }
 }
 
-fn options(
-    settings: &NatsSettings,
-    events: broadcast::Sender<BusEvent>,
-    linked: watch::Sender<bool>,
-) -> ConnectOptions {
+fn options(settings: &NatsSettings, told: Told) -> ConnectOptions {
     let role = settings.role;
-    let linked = Arc::new(linked);
+    let told = Arc::new(told);
     ConnectOptions::new()
         .name(format!("chasqui {role}"))
         .user_and_password(role.user().to_owned(), settings.password.expose_secret().to_owned())
@@ -264,39 +270,42 @@ fn options(
             Duration::from_millis(doubled.min(500))
         })
         .event_callback(move |event| {
-            let (events, linked) = (events.clone(), Arc::clone(&linked));
-            async move { note(role, &event, &events, &linked) }
+            let told = Arc::clone(&told);
+            async move { told.note(&event) }
         })
 }
 
-fn note(role: BusRole, event: &Event, events: &broadcast::Sender<BusEvent>, linked: &watch::Sender<bool>) {
-    let happened = match event {
-        Event::Connected => {
-            let reconnected = linked.send_if_modified(|linked| !std::mem::replace(linked, true));
-            if !reconnected {
-                return;
+impl Told {
+    fn note(&self, event: &Event) {
+        let role = self.role;
+        match event {
+            Event::Connected => {
+                // The first connection is no news.
+                if self.link.send_if_modified(|linked| !std::mem::replace(linked, true)) {
+                    tracing::info!(nats.role = %role, "the connection to NATS is there again");
+                    self.tell(BusEvent::Reconnected);
+                }
             }
-            tracing::info!(nats.role = %role, "the connection to NATS is there again");
-            BusEvent::Reconnected
-        }
-        Event::Disconnected | Event::Closed => {
-            if !linked.send_if_modified(|linked| std::mem::replace(linked, false)) {
-                return;
+            Event::Disconnected | Event::Closed => {
+                self.losses.send_modify(|losses| *losses += 1);
+                if self.link.send_if_modified(|linked| std::mem::replace(linked, false)) {
+                    tracing::warn!(nats.role = %role, "the connection to NATS is lost");
+                    self.tell(BusEvent::Disconnected);
+                }
             }
-            tracing::warn!(nats.role = %role, "the connection to NATS is lost");
-            BusEvent::Disconnected
+            Event::SlowConsumer(_) => self.tell(BusEvent::SlowConsumer),
+            Event::ServerError(error) => {
+                tracing::warn!(nats.role = %role, %error, "NATS refuses something");
+            }
+            Event::ClientError(error) => {
+                tracing::warn!(nats.role = %role, %error, "the NATS client has a problem");
+            }
+            Event::LameDuckMode | Event::Draining => {}
         }
-        Event::SlowConsumer(_) => BusEvent::SlowConsumer,
-        Event::ServerError(error) => {
-            tracing::warn!(nats.role = %role, %error, "NATS refuses something");
-            return;
-        }
-        Event::ClientError(error) => {
-            tracing::warn!(nats.role = %role, %error, "the NATS client has a problem");
-            return;
-        }
-        Event::LameDuckMode | Event::Draining => return,
-    };
-    // Nobody may be listening, which is fine.
-    events.send(happened).ok();
+    }
+
+    fn tell(&self, event: BusEvent) {
+        // Nobody may be listening, which is fine.
+        self.events.send(event).ok();
+    }
 }

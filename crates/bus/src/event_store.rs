@@ -12,7 +12,10 @@ mod fresh;
 mod loading;
 mod snapshot;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chasqui_domain::room::VersionedRoom;
 use chasqui_events::{DecodeError, RoomId};
@@ -115,7 +118,7 @@ impl RoomStore {
         if let Some(current) = slot.current() {
             return Ok(current);
         }
-        self.load_into(room, &slot).await
+        self.load_into(room, &slot, None).await
     }
 
     /// A room as the leader has it, whatever is in memory: for a second look before a refusal.
@@ -124,8 +127,7 @@ impl RoomStore {
     /// See [`LoadError`].
     pub async fn reload(&self, room: RoomId) -> Result<Arc<VersionedRoom>, LoadError> {
         let slot = self.inner.cache.slot(room);
-        slot.expire();
-        self.load_into(room, &slot).await
+        self.load_into(room, &slot, Some(Instant::now())).await
     }
 
     /// How many rooms are in memory.

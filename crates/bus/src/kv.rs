@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject};
+use async_nats::{HeaderMap, HeaderValue, Subject};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chasqui_events::Seq;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     ApiError, Bus,
     connection::AskError,
+    header,
     jetstream::{self, ErrorBody},
 };
 
@@ -146,9 +147,6 @@ struct Latest {
     removed: bool,
 }
 
-const EXPECTED: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
-const OPERATION: HeaderName = HeaderName::from_static("KV-Operation");
-const ROLLUP: HeaderName = HeaderName::from_static("Nats-Rollup");
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -263,7 +261,7 @@ impl Bucket {
             || KvError::Refused(ApiError::Unexpected(format!("revision {} is not Base64", raw.seq)));
         let value = STANDARD.decode(&raw.data).map_err(|_| unexpected())?;
         let headers = STANDARD.decode(raw.hdrs.as_deref().unwrap_or_default()).map_err(|_| unexpected())?;
-        let removed = String::from_utf8_lossy(&headers).lines().any(|line| line.starts_with("KV-Operation:"));
+        let removed = header::get_raw(&String::from_utf8_lossy(&headers), &header::KV_OPERATION).is_some();
         Ok(Some(Latest { entry: Entry { value: value.into(), revision: raw.seq }, removed }))
     }
 
@@ -316,11 +314,11 @@ impl Bucket {
 fn headers(expected: Option<Seq>, operation: Option<&'static str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(expected) = expected {
-        headers.insert(EXPECTED, HeaderValue::from(expected));
+        headers.insert(header::EXPECTED, HeaderValue::from(expected));
     }
     if let Some(operation) = operation {
-        headers.insert(OPERATION, operation);
-        headers.insert(ROLLUP, "sub");
+        headers.insert(header::KV_OPERATION, operation);
+        headers.insert(header::ROLLUP, "sub");
     }
     headers
 }

@@ -21,6 +21,7 @@ pub mod subject;
 pub mod topology;
 
 mod connection;
+mod header;
 mod jetstream;
 mod role;
 

@@ -14,7 +14,7 @@ use chasqui_events::{CommandId, Partition, RoomId, Seq, Timestamp, UserId};
 use futures::{Stream, StreamExt};
 
 use crate::{
-    Bus, BusError,
+    Bus, BusError, header,
     log::Stored,
     subject::{self, Lane},
 };
@@ -57,18 +57,17 @@ impl LiveFact {
     }
 
     fn from_message(message: Message) -> Option<Self> {
-        use crate::log::header;
         let subject::Parsed { partition, room, lane } = subject::parse(&message.subject)?;
         let headers = message.headers.as_ref();
         Some(Self {
             partition,
             room,
             lane,
-            seq: header(headers, "Nats-Sequence")?.parse().ok()?,
-            prev: header(headers, "Nats-Last-Sequence")?.parse().ok()?,
-            msg_id: header(headers, "Nats-Msg-Id").and_then(|id| id.parse().ok()),
-            time: crate::log::timestamp(header(headers, "Nats-Time-Stamp")?)?,
-            trace: header(headers, "traceparent").map(str::to_owned),
+            seq: header::get(headers, header::SEQUENCE)?.parse().ok()?,
+            prev: header::get(headers, header::LAST_SEQUENCE)?.parse().ok()?,
+            msg_id: header::get(headers, header::MSG_ID).and_then(|id| id.parse().ok()),
+            time: crate::log::timestamp(header::get(headers, header::TIME_STAMP)?)?,
+            trace: header::get(headers, header::TRACEPARENT).map(str::to_owned),
             payload: message.payload,
         })
     }
@@ -220,6 +219,15 @@ impl Live {
     /// [`BusError::Closed`].
     pub async fn subscribe_lane(&self, lane: Lane) -> Result<LiveSub, BusError> {
         self.facts(subject::live_lane(lane)).await
+    }
+
+    /// All lanes of all rooms of a partition: cheaper than one subscription per room where most rooms of the
+    /// partition are wanted. A subscription of its own costs about 6 KiB of memory.
+    ///
+    /// # Errors
+    /// [`BusError::Closed`].
+    pub async fn subscribe_partition(&self, partition: Partition) -> Result<LiveSub, BusError> {
+        self.facts(subject::live_partition(partition)).await
     }
 
     /// Hints for one user.

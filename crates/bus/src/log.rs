@@ -12,7 +12,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use append::{Append, AppendError, Appended};
 pub use stored::Stored;
-pub(crate) use stored::{MSG_ID, TRACEPARENT, from_nanos, header, timestamp};
+pub(crate) use stored::{from_nanos, timestamp};
 
 use crate::{ApiError, Bus, jetstream, subject};
 

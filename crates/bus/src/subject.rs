@@ -81,6 +81,12 @@ pub fn live_lane(lane: Lane) -> String {
     format!("live.*.room.*.{}", lane.as_str())
 }
 
+/// Every lane of every room of a partition, live.
+#[must_use]
+pub fn live_partition(partition: Partition) -> String {
+    format!("live.{partition}.room.*.*")
+}
+
 /// The claim of a name, by the keyed hash of the folded name in hexadecimal.
 #[must_use]
 pub fn ident_name(hmac_hex: &str) -> String {

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use chasqui_events::{Seq, Timestamp};
 
 use super::ConsumerError;
-use crate::log::{self, Stored};
+use crate::{
+    header,
+    log::{self, Stored},
+};
 
 /// A message of a consumer.
 #[derive(Debug)]
@@ -53,10 +56,10 @@ impl Delivery {
         Stored {
             subject: self.subject.as_str().to_owned(),
             seq: self.stream_seq,
-            msg_id: log::header(headers, log::MSG_ID).and_then(|id| id.parse().ok()),
+            msg_id: header::get(headers, header::MSG_ID).and_then(|id| id.parse().ok()),
             time: self.time,
             payload: self.payload.clone(),
-            trace: log::header(headers, log::TRACEPARENT).map(str::to_owned),
+            trace: header::get(headers, header::TRACEPARENT).map(str::to_owned),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{ConsumerError, ConsumerSettings, delivery::Delivery};
-use crate::{ApiError, Bus, BusError, jetstream};
+use crate::{ApiError, Bus, BusError, header, jetstream};
 
 /// How long the server keeps one request.
 const EXPIRES: Duration = Duration::from_secs(20);
@@ -153,7 +153,7 @@ fn status(message: &Message, batch: usize) -> Status {
         _ if description.eq_ignore_ascii_case("Consumer Deleted") => Status::Gone,
         // The request ended early or in time; how much of it was left unsent stands in a header.
         _ => {
-            let unsent = crate::log::header(message.headers.as_ref(), "Nats-Pending-Messages");
+            let unsent = header::get(message.headers.as_ref(), header::PENDING_MESSAGES);
             Status::Ended(unsent.and_then(|unsent| unsent.parse().ok()).unwrap_or(batch))
         }
     }

@@ -28,9 +28,8 @@ pub(super) struct Slot {
 #[derive(Debug)]
 struct State {
     room: Option<Arc<VersionedRoom>>,
+    /// When the reads began that last agreed with the leader.
     checked: Instant,
-    /// It must be checked before it is used, however recent the last check was.
-    due: bool,
     /// The newest state fact that was seen live.
     seen: Seq,
 }
@@ -69,42 +68,40 @@ impl Cache {
 
 impl Slot {
     fn new(check_after: Duration) -> Self {
-        let state = State { room: None, checked: Instant::now(), due: false, seen: 0 };
+        let state = State { room: None, checked: Instant::now(), seen: 0 };
         Self { state: Mutex::new(state), loading: tokio::sync::Mutex::new(()), check_after }
     }
 
-    pub(super) fn held(&self) -> Held {
+    /// What is held. With `asked`, it is fresh only if it was read from the leader after that moment.
+    pub(super) fn held(&self, asked: Option<Instant>) -> Held {
         let state = self.state.lock();
+        let fresh = match asked {
+            None => state.checked.elapsed() < self.check_after,
+            Some(asked) => state.checked >= asked,
+        };
         match &state.room {
-            Some(room) if !state.due && state.checked.elapsed() < self.check_after => {
-                Held::Fresh(Arc::clone(room))
-            }
+            Some(room) if fresh => Held::Fresh(Arc::clone(room)),
             Some(room) => Held::Stale(Arc::clone(room)),
             None => Held::Nothing,
         }
     }
 
     pub(super) fn current(&self) -> Option<Arc<VersionedRoom>> {
-        match self.held() {
+        match self.held(None) {
             Held::Fresh(room) => Some(room),
             Held::Stale(_) | Held::Nothing => None,
         }
     }
 
-    /// Puts a room that was read from the leader. `false` when a newer fact has been seen since: read on.
-    pub(super) fn put(&self, room: &Arc<VersionedRoom>) -> bool {
+    /// Puts a room that was read from the leader, by reads that began at `checked`. What is held then, which may be
+    /// newer; `None` when a still newer fact has been seen live: read on.
+    pub(super) fn put(&self, room: &Arc<VersionedRoom>, checked: Instant) -> Option<Arc<VersionedRoom>> {
         let mut state = self.state.lock();
-        if state.room.as_ref().is_some_and(|held| held.seq > room.seq) {
-            return true;
-        }
-        state.checked = Instant::now();
-        state.due = false;
-        state.room = Some(Arc::clone(room));
-        if state.seen > room.seq {
-            state.room = None;
-            return false;
-        }
-        true
+        state.checked = state.checked.max(checked);
+        let newest = state.room.as_ref().filter(|held| held.seq > room.seq).unwrap_or(room);
+        let newest = (newest.seq >= state.seen).then(|| Arc::clone(newest));
+        state.room.clone_from(&newest);
+        newest
     }
 
     /// A fact of the state lane was seen live.
@@ -126,12 +123,7 @@ impl Slot {
         }
     }
 
-    /// What is held must be checked before it is used again.
-    pub(super) fn expire(&self) {
-        let mut state = self.state.lock();
-        state.due = true;
-    }
-
+    /// What is held is not to be used any more.
     pub(super) fn forget(&self) {
         self.state.lock().room = None;
     }
@@ -149,7 +141,10 @@ mod tests {
 
     fn slot_at(seq: Seq) -> Slot {
         let slot = Slot::new(Duration::from_mins(1));
-        assert!(slot.put(&Arc::new(VersionedRoom { seq, count: 3, ..VersionedRoom::default() })));
+        assert!(
+            slot.put(&Arc::new(VersionedRoom { seq, count: 3, ..VersionedRoom::default() }), Instant::now())
+                .is_some()
+        );
         slot
     }
 
@@ -178,17 +173,34 @@ mod tests {
     fn a_fact_seen_while_loading_makes_the_loader_read_on() {
         let slot = Slot::new(Duration::from_mins(1));
         slot.follow(9, 7, Some(&renamed("Plaza")));
-        assert!(!slot.put(&Arc::new(VersionedRoom { seq: 7, count: 3, ..VersionedRoom::default() })));
+        let read = |seq| Arc::new(VersionedRoom { seq, ..VersionedRoom::default() });
+        assert!(slot.put(&read(7), Instant::now()).is_none());
         assert!(slot.current().is_none());
-        assert!(slot.put(&Arc::new(VersionedRoom { seq: 9, count: 4, ..VersionedRoom::default() })));
+        assert!(slot.put(&read(9), Instant::now()).is_some());
         assert!(slot.current().is_some());
     }
 
     #[test]
     fn what_was_not_checked_for_long_is_stale() {
         let slot = Slot::new(Duration::ZERO);
-        assert!(slot.put(&Arc::new(VersionedRoom::default())));
+        assert!(slot.put(&Arc::default(), Instant::now()).is_some());
         assert!(slot.current().is_none());
-        assert!(matches!(slot.held(), Held::Stale(_)));
+        assert!(matches!(slot.held(None), Held::Stale(_)));
+    }
+
+    #[test]
+    fn what_was_read_before_one_asked_is_not_good_enough() {
+        let (before, slot) = (Instant::now(), slot_at(7));
+        assert!(matches!(slot.held(Some(before)), Held::Fresh(_)));
+        assert!(matches!(slot.held(Some(Instant::now() + Duration::from_secs(1))), Held::Stale(_)));
+    }
+
+    #[test]
+    fn what_was_read_late_does_not_replace_what_is_newer() {
+        let slot = slot_at(7);
+        slot.follow(9, 7, Some(&renamed("Plaza")));
+        let late = Arc::new(VersionedRoom { seq: 7, ..VersionedRoom::default() });
+        assert_eq!(slot.put(&late, Instant::now()).unwrap().seq, 9);
+        assert_eq!(slot.current().unwrap().seq, 9);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `cqrs-es` knows who and when only as metadata: see [`metadata`].
 
-use std::{collections::HashMap, error::Error, sync::Arc};
+use std::{collections::HashMap, error::Error, sync::Arc, time::Instant};
 
 use chasqui_domain::{Rejection, Room, cqrs::RecordedEvent, room::VersionedRoom};
 use chasqui_events::{CommandId, Envelope, Event as _, RoomId, Timestamp, UserId, room::RoomEvent};
@@ -47,7 +47,7 @@ impl EventStore<Room> for RoomStore {
     async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<Room>>, Failure> {
         let room = room_id(aggregate_id)?;
         let mut facts = Vec::new();
-        self.read_on(room, &mut VersionedRoom::default(), |fact| facts.push(fact.clone())).await?;
+        self.read_on(room, &mut Arc::default(), |fact| facts.push(fact.clone())).await?;
         (1..).zip(facts).map(|(sequence, fact)| event_envelope(aggregate_id, sequence, &fact)).collect()
     }
 
@@ -83,6 +83,7 @@ impl EventStore<Room> for RoomStore {
             trace: metadata.get(metadata::TRACEPARENT).map(String::as_str),
         };
         let slot = self.inner.cache.slot(id);
+        let sent = Instant::now();
         let appended = match self.log().append(append).await {
             Ok(appended) => appended,
             Err(error) => {
@@ -94,7 +95,7 @@ impl EventStore<Room> for RoomStore {
             slot.forget();
         } else {
             let now = VersionedRoom { room: loaded.room, seq: appended.seq, count: loaded.count + 1 };
-            slot.put(&Arc::new(now));
+            slot.put(&Arc::new(now), sent);
         }
         Ok(vec![EventEnvelope {
             aggregate_id: id.to_string(),

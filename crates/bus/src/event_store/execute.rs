@@ -1,6 +1,6 @@
 //! Changing a room: load, decide, append on condition, decide again when another change came first.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use chasqui_domain::{Decision, room::VersionedRoom};
 use chasqui_events::{CommandId, Envelope, Event, Import, RoomId, Seq, Timestamp, UserId, room::RoomEvent};
@@ -76,7 +76,8 @@ impl RoomStore {
     /// Decides and records one change.
     ///
     /// `decide` is pure and may be called several times, each time on a newer state. A fact of the same command
-    /// that turns up among those that came first is the answer.
+    /// that turns up among those that came first is the answer. A rejection and [`Outcome::AlreadySo`] may rest on
+    /// a state that is a moment old: [`RoomStore::reload`] before believing them.
     ///
     /// # Errors
     /// See [`ExecuteError`].
@@ -99,16 +100,14 @@ impl RoomStore {
             }
             // The cached state was old: read on from there, so that the next decision stands on the newest.
             slot.forget();
-            let mut newer = VersionedRoom::clone(&current);
-            let mut own = None;
-            self.read_on(change.room, &mut newer, |fact| {
+            let (began, mut own) = (Instant::now(), None);
+            self.read_on(change.room, &mut current, |fact| {
                 if fact.msg_id == Some(change.id) {
                     own = Some(fact.seq);
                 }
             })
             .await?;
-            current = Arc::new(newer);
-            slot.put(&current);
+            slot.put(&current, began);
             if let Some(seq) = own {
                 return Ok(Outcome::Recorded { seq, duplicate: true });
             }
@@ -135,6 +134,7 @@ impl RoomStore {
             aggregate_seq: Some(decided_on.count + 1),
             trace,
         };
+        let sent = Instant::now();
         let appended = self.inner.log.append(append).await?;
         let slot = self.inner.cache.slot(room);
         if appended.duplicate {
@@ -143,7 +143,7 @@ impl RoomStore {
             let mut now = VersionedRoom::clone(decided_on);
             loading::advance(&mut now, appended.seq, &envelope.event);
             let now = Arc::new(now);
-            slot.put(&now);
+            slot.put(&now, sent);
             self.inner.snapshots.consider(room, decided_on.count, &now);
         }
         Ok(Outcome::Recorded { seq: appended.seq, duplicate: appended.duplicate })

@@ -1,6 +1,6 @@
 //! From snapshot and tail to a room.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use chasqui_domain::room::VersionedRoom;
 use chasqui_events::{Envelope, RoomId, Seq, room::RoomEvent};
@@ -14,25 +14,34 @@ use crate::{
     subject::{self, Lane},
 };
 
+/// How often a load reads on because a fact came live meanwhile.
+const MOST_ROUNDS: u32 = 16;
+
 impl RoomStore {
-    /// Loads a room into its slot; whoever comes meanwhile waits for it.
-    pub(super) async fn load_into(&self, room: RoomId, slot: &Slot) -> Result<Arc<VersionedRoom>, LoadError> {
+    /// Loads a room into its slot; whoever comes meanwhile waits for it. With `asked`, what is there already is
+    /// good enough only if its reading began after that moment.
+    pub(super) async fn load_into(
+        &self,
+        room: RoomId,
+        slot: &Slot,
+        asked: Option<Instant>,
+    ) -> Result<Arc<VersionedRoom>, LoadError> {
         let _single = slot.loading.lock().await;
-        let mut loaded = match slot.held() {
+        let mut loaded = match slot.held(asked) {
             Held::Fresh(room) => return Ok(room),
-            Held::Stale(room) => VersionedRoom::clone(&room),
-            Held::Nothing => self.base(room).await?,
+            Held::Stale(room) => room,
+            Held::Nothing => Arc::new(self.base(room).await?),
         };
-        loop {
-            let before = loaded.count;
+        // As often as facts come live while it is read; what never comes to rest is given out without being kept.
+        for _ in 0..MOST_ROUNDS {
+            let (before, began) = (loaded.count, Instant::now());
             self.read_on(room, &mut loaded, |_| ()).await?;
-            let current = Arc::new(loaded);
-            self.inner.snapshots.consider(room, before, &current);
-            if slot.put(&current) {
-                return Ok(current);
+            self.inner.snapshots.consider(room, before, &loaded);
+            if let Some(newest) = slot.put(&loaded, began) {
+                return Ok(newest);
             }
-            loaded = Arc::unwrap_or_clone(current);
         }
+        Ok(loaded)
     }
 
     /// The newest snapshot that the log confirms, or nothing.
@@ -51,17 +60,17 @@ impl RoomStore {
         }
     }
 
-    /// Folds what the log has after `loaded`, showing each fact to `look`.
+    /// Folds what the log has after `loaded`, showing each fact to `look`. Copies the room only if there is any.
     pub(super) async fn read_on(
         &self,
         room: RoomId,
-        loaded: &mut VersionedRoom,
+        loaded: &mut Arc<VersionedRoom>,
         mut look: impl FnMut(&Stored),
     ) -> Result<(), LoadError> {
         let subject = subject::room(room, Lane::State);
         let stream = subject::stream(room.partition());
         while let Some(fact) = self.inner.log.next(&stream, loaded.seq + 1, &subject).await? {
-            fold(loaded, &fact)?;
+            fold(Arc::make_mut(loaded), &fact)?;
             look(&fact);
         }
         Ok(())

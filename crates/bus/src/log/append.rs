@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject};
+use async_nats::{HeaderMap, HeaderValue, Subject};
 use bytes::Bytes;
 use chasqui_events::{CommandId, Envelope, Event, Seq};
 use serde::Deserialize;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::SemaphorePermit,
+    time::{Instant, sleep, timeout_at},
+};
 
 use super::{Log, Stored};
-use crate::{connection::AskError, jetstream::ErrorBody, subject};
+use crate::{connection::AskError, header, jetstream::ErrorBody, subject};
 
 /// A fact to be appended.
 #[derive(Clone, Debug)]
@@ -75,13 +78,6 @@ pub enum AppendError {
     Refused(String),
 }
 
-const MSG_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
-const EXPECTED: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
-const TYPE: HeaderName = HeaderName::from_static("Chasqui-Type");
-const VERSION: HeaderName = HeaderName::from_static("Chasqui-Version");
-const AGGREGATE_SEQ: HeaderName = HeaderName::from_static("Chasqui-Aggregate-Seq");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
 /// The expectation does not hold; the second is what a cluster says while another append is on its way.
 const WRONG_LAST: u64 = 10_071;
 const WRONG_LAST_IN_FLIGHT: u64 = 10_164;
@@ -127,9 +123,7 @@ impl Log {
     /// See [`AppendError`]; each says whether the fact may have been stored.
     pub async fn append(&self, append: Append<'_>) -> Result<Appended, AppendError> {
         let deadline = Instant::now() + self.bus.settings().retry_for;
-        let Ok(Ok(_permit)) = timeout_at(deadline, self.bus.in_flight().acquire()).await else {
-            return Err(AppendError::Unavailable("too many appends await their acknowledgement".to_owned()));
-        };
+        let _permit = self.turn(deadline).await?;
         let subject = Subject::from(append.subject.as_str());
         let mut doubt = None;
         let mut pause = FIRST_PAUSE;
@@ -151,6 +145,20 @@ impl Log {
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A place among the appends in flight.
+    async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, AppendError> {
+        let places = self.bus.in_flight();
+        if let Ok(permit) = places.try_acquire() {
+            return Ok(permit);
+        }
+        match timeout_at(deadline, places.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => {
+                Err(AppendError::Unavailable("too many appends await their acknowledgement".to_owned()))
+            }
         }
     }
 
@@ -216,18 +224,16 @@ impl Log {
 
 fn headers(append: &Append<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(MSG_ID, append.id.to_string());
-    headers.insert(TYPE, append.type_name);
-    headers.insert(VERSION, HeaderValue::from(u64::from(append.version)));
+    headers.insert(header::MSG_ID, append.id.to_string());
+    headers.insert(header::TYPE, append.type_name);
+    headers.insert(header::VERSION, HeaderValue::from(u64::from(append.version)));
     if let Some(expected) = append.expected {
-        headers.insert(EXPECTED, HeaderValue::from(expected));
+        headers.insert(header::EXPECTED, HeaderValue::from(expected));
     }
     if let Some(seq) = append.aggregate_seq {
-        headers.insert(AGGREGATE_SEQ, HeaderValue::from(seq));
+        headers.insert(header::AGGREGATE_SEQ, HeaderValue::from(seq));
     }
-    if let Some(trace) = append.trace.and_then(|trace| trace.parse::<HeaderValue>().ok()) {
-        headers.insert(TRACEPARENT, trace);
-    }
+    header::add(&mut headers, header::TRACEPARENT, append.trace);
     headers
 }
 

@@ -1,6 +1,5 @@
 //! A fact as it stands in the log.
 
-use async_nats::HeaderMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chasqui_events::{CommandId, DecodeError, Envelope, Event, Seq, Timestamp};
@@ -8,10 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::ApiError;
-
-pub(crate) const MSG_ID: &str = "Nats-Msg-Id";
-pub(crate) const TRACEPARENT: &str = "traceparent";
+use crate::{ApiError, header};
 
 /// A fact as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +66,8 @@ impl Stored {
         };
         let headers = String::from_utf8_lossy(&headers);
         Ok(Self {
-            msg_id: raw_header(&headers, MSG_ID).and_then(|id| id.parse().ok()),
-            trace: raw_header(&headers, TRACEPARENT).map(str::to_owned),
+            msg_id: header::get_raw(&headers, &header::MSG_ID).and_then(|id| id.parse().ok()),
+            trace: header::get_raw(&headers, &header::TRACEPARENT).map(str::to_owned),
             subject: raw.subject,
             seq: raw.seq,
             time,
@@ -100,17 +96,6 @@ pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
 
 pub(crate) fn from_nanos(nanos: i128) -> Option<Timestamp> {
     i64::try_from(nanos.div_euclid(1_000_000)).ok().map(Timestamp)
-}
-
-fn raw_header<'a>(headers: &'a str, name: &str) -> Option<&'a str> {
-    headers.lines().skip(1).find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        key.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
-}
-
-pub(crate) fn header<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a str> {
-    headers?.get(name).map(async_nats::HeaderValue::as_str)
 }
 
 #[cfg(test)]
