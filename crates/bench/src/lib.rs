@@ -5,8 +5,9 @@
 //! Pure parts first: [`schedule`] (when each message is to be sent), [`plan`] (by whom and where), [`tag`] (how
 //! a message is known again), [`checker`] and [`receipts`] (what arrived), [`latency`], [`search`] (the highest
 //! rate), [`figure`], [`report`] and [`table`] (what is told). Then what moves bytes: [`pacer`], [`socket`],
-//! [`caller`], [`people`], [`driver`], [`stack`], [`raw`], [`scenario`] and [`check`].
+//! [`caller`], [`api`], [`people`], [`driver`], [`stack`], [`raw`], [`scenario`] and [`check`].
 
+pub mod api;
 pub mod caller;
 pub mod check;
 pub mod checker;

@@ -1,27 +1,22 @@
 //! Who takes part: accounts, tokens and rooms, all made through the same doors that clients use.
 
 use anyhow::Context;
-use chasqui_events::{RoomId, UserId, room::Kind};
+use chasqui_events::{Position, RoomId, UserId, room::Kind};
 use chasqui_protocol::{
-    ClientFrame,
-    command::{CreateRoom, Join, Login, OpenDirect, Register},
-    frame::Request,
-    query::{Freshness, Query},
+    Accepted,
+    command::{CreateRoom, Join, Login, OpenDirect, Register, Tokens},
+    query::Conversation,
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use rand::RngExt;
 
-use crate::{
-    caller::{Caller, new_id},
-    progress::Progress,
-    socket::Endpoint,
-};
+use crate::{api::Api, caller::new_id, progress::Progress, socket::Endpoint};
 
 const PASSWORD: &str = "a password of the bench";
-/// Commands at once on one connection.
-const WINDOW: usize = 16;
-/// Connections at once.
+/// Requests at once.
 const PARALLEL: usize = 16;
+/// Joins at once: they all append to one lane, where each must know the place of the one before.
+const JOINING: usize = 4;
 
 /// Somebody with an account.
 #[derive(Clone, Debug)]
@@ -51,94 +46,93 @@ pub struct World {
 }
 
 impl World {
-    /// So many direct conversations, of two people each who are in no other.
+    /// So many direct conversations, of two people each who are in no other. Returns when the projections know.
     pub async fn of_pairs(endpoint: &Endpoint, pairs: usize, progress: &Progress) -> anyhow::Result<Self> {
-        let people = register(endpoint, pairs * 2, progress).await?;
+        let api = Api::new(&endpoint.address)?;
+        let people = register(&api, pairs * 2, progress).await?;
         progress.count(format!("opening {pairs} direct conversations"), pairs);
-        let opened = stream::iter(people.chunks_exact(2).map(|pair| open_direct(endpoint, pair)))
-            .buffered(PARALLEL)
-            .enumerate()
-            .map(|(done, id)| {
-                progress.done(done + 1);
-                id.map(|id| Room { id, members: vec![done * 2, done * 2 + 1] })
-            });
-        let rooms = opened.try_collect().await?;
+        let opening =
+            stream::iter(people.chunks_exact(2).map(|pair| open_direct(&api, pair))).buffered(PARALLEL);
+        let ids = all(opening, progress).await?;
+        let room = |(pair, id): (usize, RoomId)| Room { id, members: vec![pair * 2, pair * 2 + 1] };
+        let rooms = ids.into_iter().enumerate().map(room).collect();
         Ok(Self { people, rooms })
     }
 
-    /// One public room in which everybody is.
+    /// One public room in which everybody is. Returns when the projections know.
     pub async fn of_one_room(
         endpoint: &Endpoint,
         members: usize,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
-        let people = register(endpoint, members, progress).await?;
+        let api = Api::new(&endpoint.address)?;
+        let people = register(&api, members, progress).await?;
         let owner = people.first().context("a room needs somebody")?;
-        let mut caller = Caller::connect(endpoint).await?;
-        caller.hello(&owner.token, None).await?;
-        let (id, name) = (new_id(), format!("bench {}", new_id()));
-        let create = ClientFrame::CreateRoom(CreateRoom { id, kind: Kind::Public, name });
-        let room = caller.call(id, create).await?.accepted()?.room.context("a created room has an id")?;
+        let id = new_id();
+        let create = CreateRoom { id, kind: Kind::Public, name: format!("bench {id}") };
+        let created: Accepted = api.command("create_room", Some(&owner.token), &create).await?;
+        let room = created.room.context("a created room has an id")?;
         progress.count(format!("{members} join a room"), members);
-        // They all append to one lane, where each must know the place of the one before: few at once.
-        let mut joining = stream::iter(people.iter().skip(1).map(|person| join(endpoint, person, room)))
-            .buffer_unordered(4);
-        let mut done = 1;
-        while let Some(joined) = joining.next().await {
-            joined?;
-            done += 1;
-            progress.done(done);
-        }
-        drop(joining);
-        caller.ask(Query::Conversation { room }, Freshness::Latest).await?;
+        let joining = stream::iter(people.iter().skip(1).map(|person| join(&api, person, room)));
+        let places = all(joining.buffered(JOINING), progress).await?;
+        let last = places.into_iter().flatten().max_by_key(|place| place.seq);
+        wait_for(&api, owner, room, last).await?;
         let members = (0..people.len()).collect();
         Ok(Self { people, rooms: vec![Room { id: room, members }] })
     }
 }
 
 /// Registers and logs in so many people with new names.
-pub async fn register(endpoint: &Endpoint, count: usize, progress: &Progress) -> anyhow::Result<Vec<Person>> {
+async fn register(api: &Api, count: usize, progress: &Progress) -> anyhow::Result<Vec<Person>> {
     let prefix: u32 = rand::rng().random();
-    let name = |index: usize| format!("bench-{prefix:08x}-{index}");
-    progress.count(format!("registering {count} people"), count);
-    let register = |index| {
-        let id = new_id();
-        let (display_name, password) = (String::new(), PASSWORD.to_owned());
-        (id, ClientFrame::Register(Register { id, name: name(index), display_name, password }))
-    };
-    let mut caller = Caller::connect(endpoint).await?;
-    caller.call_all((0..count).map(register).collect(), WINDOW, |done| progress.done(done)).await?;
-    progress.count(format!("logging {count} people in"), count);
-    let login = |index| {
-        let id = new_id();
-        let (password, device) = (PASSWORD.to_owned(), "bench".to_owned());
-        (id, ClientFrame::Login(Request { id, body: Login { name: name(index), password, device } }))
-    };
-    let tokens = caller.call_all((0..count).map(login).collect(), WINDOW, |done| progress.done(done)).await?;
-    let person = |answer: crate::caller::Answer| {
-        answer.tokens().map(|tokens| Person { user: tokens.user, token: tokens.access_token })
-    };
-    tokens.into_iter().map(person).collect()
+    progress.count(format!("registering {count} people and logging them in"), count);
+    let arriving = stream::iter((0..count).map(|index| arrive(api, format!("bench-{prefix:08x}-{index}"))));
+    all(arriving.buffered(PARALLEL), progress).await
 }
 
-/// The first of the pair opens; returns when the projections know.
-async fn open_direct(endpoint: &Endpoint, pair: &[Person]) -> anyhow::Result<RoomId> {
+async fn arrive(api: &Api, name: String) -> anyhow::Result<Person> {
+    let password = PASSWORD.to_owned();
+    let register = Register {
+        id: new_id(),
+        name: name.clone(),
+        display_name: String::new(),
+        password: password.clone(),
+    };
+    let _: Accepted = api.command("register", None, &register).await?;
+    let login = Login { name, password, device: "bench".to_owned() };
+    let tokens: Tokens = api.command("login", None, &login).await?;
+    Ok(Person { user: tokens.user, token: tokens.access_token })
+}
+
+/// The first of the pair opens.
+async fn open_direct(api: &Api, pair: &[Person]) -> anyhow::Result<RoomId> {
     let [one, other] = pair else { anyhow::bail!("a pair is two") };
-    let mut caller = Caller::connect(endpoint).await?;
-    caller.hello(&one.token, None).await?;
-    let id = new_id();
-    let open = ClientFrame::OpenDirect(OpenDirect { id, user: other.user });
-    let accepted = caller.call(id, open).await?.accepted()?;
+    let open = OpenDirect { id: new_id(), user: other.user };
+    let accepted: Accepted = api.command("open_direct", Some(&one.token), &open).await?;
     let room = accepted.room.context("an opened conversation has a room")?;
-    let fresh = accepted.position.map_or(Freshness::Latest, Freshness::AtLeast);
-    caller.ask(Query::Conversation { room }, fresh).await?;
+    wait_for(api, one, room, accepted.position).await?;
     Ok(room)
 }
 
-async fn join(endpoint: &Endpoint, person: &Person, room: RoomId) -> anyhow::Result<()> {
-    let mut caller = Caller::connect(endpoint).await?;
-    caller.hello(&person.token, None).await?;
-    let id = new_id();
-    caller.call(id, ClientFrame::Join(Join { id, room, on_behalf: None })).await?;
+async fn join(api: &Api, person: &Person, room: RoomId) -> anyhow::Result<Option<Position>> {
+    let join = Join { id: new_id(), room, on_behalf: None };
+    let accepted: Accepted = api.command("join", Some(&person.token), &join).await?;
+    Ok(accepted.position)
+}
+
+/// Until the projections have a place, everything where none is given.
+async fn wait_for(api: &Api, who: &Person, room: RoomId, place: Option<Position>) -> anyhow::Result<()> {
+    let fresh = place.map_or("latest=true".to_owned(), |place| format!("at_least={place}"));
+    let _: Conversation = api.get(&format!("/v1/conversations/{room}?{fresh}"), &who.token).await?;
     Ok(())
+}
+
+async fn all<T>(doing: impl Stream<Item = anyhow::Result<T>>, progress: &Progress) -> anyhow::Result<Vec<T>> {
+    let mut doing = std::pin::pin!(doing);
+    let mut done = Vec::new();
+    while let Some(one) = doing.next().await {
+        done.push(one?);
+        progress.done(done.len());
+    }
+    Ok(done)
 }

@@ -43,6 +43,7 @@ pub struct Stack {
     http: PortLease,
     ops: PortLease,
     folder: TempDir,
+    client: reqwest::Client,
     durability: Durability,
 }
 
@@ -80,6 +81,7 @@ impl Stack {
             http,
             ops,
             folder,
+            client: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?,
             durability,
         };
         stack.environment = stack.configuration(&passwords);
@@ -125,7 +127,7 @@ impl Stack {
         let ready = format!("http://{}/health/ready", socket_address(&self.ops));
         let deadline = Instant::now() + READY;
         loop {
-            if reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()) {
+            if self.client.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
             if server.exit_status().is_some() {
@@ -178,7 +180,7 @@ impl Stack {
     /// The page of metrics.
     pub async fn metrics(&self) -> anyhow::Result<String> {
         let url = format!("http://{}/metrics", socket_address(&self.ops));
-        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+        Ok(self.client.get(url).send().await?.error_for_status()?.text().await?)
     }
 
     /// The MongoDB-protocol server's URL.

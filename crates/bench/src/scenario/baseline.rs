@@ -20,7 +20,7 @@ pub(super) struct Baselines {
 }
 
 /// Messages a second into the room of many, in the raw relay and in Chasqui.
-pub(super) const FAN_OUT_RATE: f64 = 20.0;
+pub(super) const FAN_OUT_RATE: f64 = 40.0;
 
 impl Run {
     /// Plain publishing and republishing.

@@ -1,16 +1,19 @@
 //! The newest 50 of a room of 100,000.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use chasqui_backends::Durability;
-use chasqui_events::RoomId;
+use chasqui_events::{CommandId, RoomId};
 use chasqui_protocol::{
     ClientFrame,
     command::Send,
     query::{Freshness, History, Page, Query},
 };
-use futures::TryStreamExt;
+use futures::{TryStreamExt, future::try_join_all};
 use mongodb::{
     Client,
     bson::{Document, doc},
@@ -21,18 +24,20 @@ use crate::{
     caller::{Caller, new_id},
     figure::{Figure, Target, Unit},
     latency::{Latencies, Summary},
-    people::World,
+    people::{Room, World},
     progress::Progress,
     report::{Grid, Section},
+    socket::Endpoint,
     stack::{DATABASE, Stack},
     table::number,
 };
 
 const PAGE: u32 = 50;
-/// Sends in flight on the connection that fills the room.
-pub(super) const WINDOW: usize = 256;
+/// Connections that fill a room, and sends in flight on each.
+const CONNECTIONS: usize = 8;
+const WINDOW: usize = 32;
 /// Commands made at once, so that they need not all lie in memory.
-const CHUNK: usize = 10_000;
+const CHUNK: usize = 2_000;
 
 pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let messages = run.pick(5_000, 100_000);
@@ -42,9 +47,10 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let world = World::of_pairs(&endpoint, 1, &run.progress).await?;
     let (room, person) = (world.rooms.first(), world.people.first());
     let (room, person) = room.zip(person).context("a pair has a room")?;
+    run.progress.count(format!("{messages} messages into one room"), messages);
+    fill(&endpoint, &world, room, messages, &run.progress).await?;
     let mut caller = Caller::connect(&endpoint).await?;
     caller.hello(&person.token, None).await?;
-    fill(&mut caller, room.id, messages, &run.progress).await?;
     caller.ask(Query::Conversation { room: room.id }, Freshness::Latest).await?;
     run.progress.step(format!("{reads} pages over the WebSocket, {reads} over HTTP"));
     let socket = over_socket(&mut caller, room.id, reads).await?;
@@ -75,28 +81,36 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     Ok(vec![section])
 }
 
-/// So many messages into one room, many in flight.
+/// So many messages into one room, many in flight. An edge does one connection's commands for a room in the order
+/// in which they come, so several connections send, by turns of everybody who is in the room.
 pub(super) async fn fill(
-    caller: &mut Caller,
-    room: RoomId,
+    endpoint: &Endpoint,
+    world: &World,
+    room: &Room,
     count: usize,
     progress: &Progress,
 ) -> anyhow::Result<()> {
-    progress.count(format!("{count} messages into one room, {WINDOW} in flight"), count);
-    let body = "x".repeat(crate::raw::PAYLOAD);
-    let mut before = 0;
-    while before < count {
-        let chunk = CHUNK.min(count - before);
-        let send = |_| {
-            let (id, body) = (new_id(), body.clone());
-            let send = Send { id, room, body, replies_to: Vec::new(), retry: false, on_behalf: None };
-            (id, ClientFrame::Send(send))
-        };
-        let commands = (0..chunk).map(send).collect();
-        caller.call_all(commands, WINDOW, |done| progress.done(before + done)).await?;
-        before += chunk;
-    }
+    let sent = AtomicUsize::new(0);
+    let sending = (0..CONNECTIONS).map(async |index| {
+        let person =
+            room.members.get(index % room.members.len().max(1)).and_then(|&person| world.people.get(person));
+        let mut caller = Caller::connect(endpoint).await?;
+        caller.hello(&person.context("a room has members")?.token, None).await?;
+        let share = count / CONNECTIONS + usize::from(index < count % CONNECTIONS);
+        for from in (0..share).step_by(CHUNK) {
+            let commands = (from..share.min(from + CHUNK)).map(|_| message(room.id)).collect();
+            let one_more = |_| progress.done(sent.fetch_add(1, Ordering::Relaxed) + 1);
+            caller.call_all(commands, WINDOW, one_more).await?;
+        }
+        anyhow::Ok(())
+    });
+    try_join_all(sending).await?;
     Ok(())
+}
+
+fn message(room: RoomId) -> (CommandId, ClientFrame) {
+    let (id, body) = (new_id(), "x".repeat(crate::raw::PAYLOAD));
+    (id, ClientFrame::Send(Send { id, room, body, replies_to: Vec::new(), retry: false, on_behalf: None }))
 }
 
 async fn over_socket(caller: &mut Caller, room: RoomId, reads: u32) -> anyhow::Result<Summary> {
@@ -113,7 +127,8 @@ async fn over_socket(caller: &mut Caller, room: RoomId, reads: u32) -> anyhow::R
 }
 
 async fn over_http(base: &str, token: &str, room: RoomId, reads: u32) -> anyhow::Result<Summary> {
-    let client = reqwest::Client::builder().tcp_nodelay(true).timeout(Duration::from_secs(10)).build()?;
+    let client =
+        reqwest::Client::builder().no_proxy().tcp_nodelay(true).timeout(Duration::from_secs(10)).build()?;
     let url = format!("{base}/v1/rooms/{room}/messages");
     let mut latencies = Latencies::default();
     for _ in 0..reads {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chasqui_backends::Durability;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use mongodb::{
     Client, Database,
     bson::{Bson, Document, doc},
@@ -15,9 +15,8 @@ use super::{
     measured::{until_in_step, watched, whole},
 };
 use crate::{
-    caller::Caller,
     figure::{Figure, Target, Unit},
-    people::{Person, Room, World},
+    people::World,
     procfs::CpuUse,
     progress::Progress,
     raw::bulk,
@@ -28,8 +27,6 @@ use crate::{
 };
 
 const PAIRS: usize = 40;
-/// Rooms that are filled at once.
-const PARALLEL: usize = 4;
 /// As many as the projector has workers.
 const WRITERS: usize = 4;
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -99,23 +96,11 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
 }
 
 async fn fill(endpoint: &Endpoint, world: &World, each: usize, progress: &Progress) -> anyhow::Result<()> {
-    progress.count(
-        format!("{} messages into {} rooms", each * world.rooms.len(), world.rooms.len()),
-        world.rooms.len(),
-    );
-    let fill_one = async |room: &Room| {
-        let person = room.members.first().and_then(|&person| world.people.get(person));
-        let Person { token, .. } = person.context("a room has members")?;
-        let mut caller = Caller::connect(endpoint).await?;
-        caller.hello(token, None).await?;
-        history::fill(&mut caller, room.id, each, &Progress::silent()).await
-    };
-    let mut filling = stream::iter(&world.rooms).map(fill_one).buffer_unordered(PARALLEL);
-    let mut done = 0;
-    while let Some(filled) = filling.next().await {
-        filled?;
-        done += 1;
-        progress.done(done);
+    let rooms = world.rooms.len();
+    progress.count(format!("{} messages into {rooms} rooms", each * rooms), rooms);
+    for (done, room) in world.rooms.iter().enumerate() {
+        history::fill(endpoint, world, room, each, &Progress::silent()).await?;
+        progress.done(done + 1);
     }
     Ok(())
 }
