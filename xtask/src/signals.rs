@@ -2,10 +2,15 @@
 
 use std::process;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use chasqui_backends::Interrupt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+/// Signals this close to each other are one request: `timeout` and some terminals signal the process and its
+/// group.
+const ONE_REQUEST: Duration = Duration::from_millis(500);
 
 /// Starts listening; the interrupt is triggered by the first signal.
 pub(crate) fn listen() -> Interrupt {
@@ -14,12 +19,13 @@ pub(crate) fn listen() -> Interrupt {
     match Signals::new([SIGINT, SIGTERM, SIGHUP]) {
         Ok(mut signals) => {
             thread::spawn(move || {
+                let mut first: Option<Instant> = None;
                 for _signal in signals.forever() {
-                    if heard.is_triggered() {
-                        // The kernel kills our children when we go.
+                    heard.trigger();
+                    if first.get_or_insert_with(Instant::now).elapsed() > ONE_REQUEST {
+                        chasqui_backends::kill_all();
                         process::exit(130);
                     }
-                    heard.trigger();
                 }
             });
         }

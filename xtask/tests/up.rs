@@ -265,11 +265,32 @@ fn ctrl_c_in_the_middle_of_the_compile_leaves_nothing_running() {
     wait_for("the build script", || {
         processes_of(&tree).into_iter().find(|(_, line)| line.contains("build-script-build"))
     });
+    // Some senders signal the process and its group; that is one request, and order is still kept.
     send(up.id(), "INT");
+    send(up.id(), "TERM");
     assert_eq!(up.wait().unwrap().code(), Some(130));
     let mut said = String::new();
     up.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("nothing was left running"), "{said}");
+    wait_for("the build to end", || processes_of(&tree).is_empty().then_some(()));
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once_what_does_not_stop_by_itself() {
+    let tree = Tree::new();
+    // Deaf to SIGTERM, as a build tool may be, and it has a child that cargo knows nothing of.
+    let script = r#"fn main() {
+        let script = "trap '' TERM; while :; do sleep 0.1; done";
+        std::process::Command::new("sh").args(["-c", script]).status().unwrap();
+    }"#;
+    fs::write(tree.root().join("build.rs"), script).unwrap();
+    let mut up = tree.up().spawn().unwrap();
+    let is_deaf = |(_, line): &(u32, String)| line.contains("trap");
+    wait_for("the build script", || processes_of(&tree).iter().any(is_deaf).then_some(()));
+    send(up.id(), "INT");
+    std::thread::sleep(Duration::from_millis(700)); // two signals closer to each other are one request
+    send(up.id(), "INT");
+    assert_eq!(up.wait().unwrap().code(), Some(130));
     wait_for("the build to end", || processes_of(&tree).is_empty().then_some(()));
 }
 

@@ -44,7 +44,7 @@ pub use locate::{Found, Kind, Origin, Product, Program};
 pub use mongo::{Mongo, MongoOptions};
 pub use nats::{Durability, Nats, NatsOptions};
 pub use port::{PortLease, is_free as port_is_free};
-pub use process::{Managed, Spawn, run_tool, tail};
+pub use process::{Managed, Spawn, kill_all, run_tool, tail};
 pub use progress::{Interrupt, PrintToStderr, Reporter, Step};
 pub use redis::{Redis, RedisOptions};
 pub use server::{Backend, Place, Preparation, Server};

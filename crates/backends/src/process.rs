@@ -6,6 +6,7 @@
 //! so all children are spawned by one thread that lives as long as the process. Where `setpriv` is missing
 //! (macOS), children of a killed process stay behind.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -131,6 +132,7 @@ impl Managed {
         let program = PathBuf::from(&spawn.program);
         let command = spawn.command().map_err(Error::io("opening the log", &spawn.log))?;
         let child = spawn_from_lasting_thread(command).map_err(Error::io("starting", &program))?;
+        running().insert(child.id());
         Ok(Self { name: spawn.name(), log: spawn.log.clone(), pid: child.id(), child: Mutex::new(child) })
     }
 
@@ -149,7 +151,11 @@ impl Managed {
     /// How it ended, once it has.
     #[must_use]
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        self.child().try_wait().ok().flatten()
+        let status = self.child().try_wait().ok().flatten();
+        if status.is_some() {
+            running().remove(&self.pid);
+        }
+        status
     }
 
     /// SIGKILL, and gone when this returns.
@@ -160,6 +166,7 @@ impl Managed {
             child.kill().ok();
             child.wait().ok();
         }
+        running().remove(&self.pid);
     }
 
     /// SIGTERM, then SIGKILL when it has not ended after `grace`. True if it ended by itself.
@@ -235,6 +242,21 @@ impl Managed {
 impl Drop for Managed {
     fn drop(&mut self) {
         self.kill_9();
+    }
+}
+
+/// The children that have not been seen to end. Each leads a process group of the same number.
+fn running() -> MutexGuard<'static, BTreeSet<u32>> {
+    static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// SIGKILL to every child and what it started: for somebody who ends at once, without a chance to tidy up.
+/// The kernel kills the children of a dead process (see above), but not what those have started.
+pub fn kill_all() {
+    for &group in running().iter() {
+        // One that cannot be signalled has ended.
+        signal_group(group.cast_signed(), Signal::SIGKILL).ok();
     }
 }
 
