@@ -1,3 +1,47 @@
-//! Chasqui: chasqui.
+//! `chasqui`: serves, administers, imports, chats. One program, so that an installation is one file.
 
-fn main() {}
+mod admin;
+mod cli;
+mod health;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use chasqui_runtime::config::{Config, process_environment};
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+// Connections come and go by the thousand; the system's allocator keeps what they leave.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let load = || Config::load(cli.config.as_deref(), process_environment());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match cli.command {
+        Command::Serve(serve) => {
+            runtime.block_on(serve::run(load()?, &serve))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config => {
+            output::say(&load()?.render_redacted())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Health => runtime.block_on(health::ask(load()?.ops.listen)),
+        Command::Admin(admin) => runtime.block_on(admin::run(load, admin)),
+    }
+}

@@ -1,0 +1,57 @@
+//! `chasqui admin`.
+
+mod secrets;
+mod topology;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use chasqui_runtime::config::{Config, ConfigError};
+use clap::Subcommand;
+
+/// What an administrator does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Streams and buckets, as the files in `nats/` describe them.
+    #[command(subcommand)]
+    Topology(Topology),
+    /// Keys and passwords.
+    #[command(subcommand)]
+    Secrets(Secrets),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Topology {
+    /// Shows what differs between the files and the server; changes nothing.
+    Plan,
+    /// Makes the server as the files say.
+    Apply {
+        /// Also make changes that lose facts, or what protects them.
+        #[arg(long)]
+        allow_destructive: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Makes the secrets that a directory does not hold yet; keeps those that it holds.
+    Init {
+        /// The directory; it is made if there is none.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+pub(crate) async fn run(
+    load: impl Fn() -> Result<Config, ConfigError>,
+    admin: Admin,
+) -> anyhow::Result<ExitCode> {
+    match admin {
+        Admin::Topology(Topology::Plan) => topology::plan(&load()?).await?,
+        Admin::Topology(Topology::Apply { allow_destructive }) => {
+            topology::apply(&load()?, allow_destructive).await?;
+        }
+        // Needs no configuration: it comes before there is one.
+        Admin::Secrets(Secrets::Init { dir }) => secrets::init(&dir)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

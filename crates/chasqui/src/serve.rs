@@ -1,0 +1,149 @@
+//! `chasqui serve`: builds the roles of this process, runs them, ends them in order.
+
+mod auth;
+mod bus;
+mod command_api;
+mod query_api;
+mod ready;
+mod role;
+
+use anyhow::Context as _;
+use axum::Router;
+use chasqui_bus::Bus;
+use chasqui_http::{Bounds, Connections, shell};
+use chasqui_read_model::ReadModel;
+use chasqui_runtime::{
+    config::Config,
+    health::Registry,
+    lifecycle::{Lifecycle, Shutdown, Tasks},
+    metrics::Metrics,
+    ops::{Ops, serve_ops},
+    telemetry,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+pub(crate) use bus::connect;
+pub(crate) use role::Role;
+
+use crate::cli::Serve;
+
+pub(crate) async fn run(config: Config, serve: &Serve) -> anyhow::Result<()> {
+    telemetry::init(&config.log)?;
+    let roles = Role::chosen(&serve.roles);
+    announce(&config, &roles);
+    let life = Lifecycle::new(config.shutdown.grace_ms);
+    let mut process = Process::new(&config, &life);
+    process.watch_over().await?;
+    let http = listen(config.http.listen, "http.listen").await?;
+    process.build(&roles).await?;
+    process.serve_http(http);
+    life.run().await
+}
+
+/// What this process is, in the first lines of its log.
+fn announce(config: &Config, roles: &[Role]) {
+    let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        roles = names.join(","),
+        partitions = config.chat.partitions,
+        "chasqui starts"
+    );
+    tracing::info!("durability: {}", config.durability.meaning());
+}
+
+/// The process while it is being built.
+pub(crate) struct Process<'a> {
+    config: &'a Config,
+    tasks: Tasks,
+    shutdown: Shutdown,
+    registry: Registry,
+    documented: OpenApiRouter,
+    undocumented: Router,
+    query_bus: Option<Bus>,
+    model: Option<ReadModel>,
+    /// Cancelled when the edge of this process has let its clients go. Until then it still sends commands, so the
+    /// command side goes on.
+    edge_is_done: CancellationToken,
+}
+
+impl<'a> Process<'a> {
+    fn new(config: &'a Config, life: &Lifecycle) -> Self {
+        Self {
+            config,
+            tasks: life.tasks(),
+            shutdown: life.shutdown(),
+            registry: Registry::new(),
+            documented: OpenApiRouter::new(),
+            undocumented: Router::new(),
+            query_bus: None,
+            model: None,
+            edge_is_done: CancellationToken::new(),
+        }
+    }
+
+    /// The operator's port comes first, so that a start can be watched.
+    async fn watch_over(&self) -> anyhow::Result<()> {
+        let listener = listen(self.config.ops.listen, "ops.listen").await?;
+        let ops = Ops {
+            registry: self.registry.clone(),
+            metrics: Metrics::install()?,
+            shutdown: self.shutdown.clone(),
+        };
+        self.tasks.spawn_service("ops", serve_ops(listener, ops));
+        Ok(())
+    }
+
+    async fn build(&mut self, roles: &[Role]) -> anyhow::Result<()> {
+        // Nobody waits for an edge that there is not.
+        self.edge_is_done.cancel();
+        for role in roles {
+            let built = match role {
+                Role::Auth => auth::build(self).await,
+                Role::CommandApi => command_api::build(self, roles).await,
+                Role::QueryApi => query_api::build(self).await,
+                Role::Projector | Role::WsEdge => Ok(()),
+            };
+            built.with_context(|| format!("starting the role {}", role.name()))?;
+        }
+        Ok(())
+    }
+
+    /// When commands are no longer taken: after the edge of this process has let its clients go.
+    fn commands_may_stop(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (shutdown, edge_is_done) = (self.shutdown.clone(), self.edge_is_done.clone());
+        async move {
+            shutdown.requested().await;
+            edge_is_done.cancelled().await;
+        }
+    }
+
+    fn serve_http(self, listener: TcpListener) {
+        let stop = self.commands_may_stop();
+        let Self { config, tasks, registry, documented, undocumented, .. } = self;
+        let bounds = Bounds {
+            body_bytes: config.limits.http_body_bytes,
+            deadline: config.http.request_timeout_ms,
+            allowed_origins: config.http.allowed_origins.clone(),
+        };
+        let routes = shell(documented, undocumented, &bounds);
+        let connections = Connections {
+            most: Connections::default().most.max(config.edge.max_connections),
+            header_deadline: config.http.request_timeout_ms,
+        };
+        let ready = registry.register("http");
+        tasks.spawn_critical("http", async move {
+            ready.set_ready();
+            Ok(chasqui_http::serve(listener, routes, connections, stop).await?)
+        });
+    }
+}
+
+async fn listen(address: std::net::SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("listening on {address} ({key})"))?;
+    tracing::info!(address = %listener.local_addr()?, "{key}");
+    Ok(listener)
+}
