@@ -128,29 +128,38 @@ async fn measure(options: Measure) -> anyhow::Result<ExitCode> {
     let progress = Progress::to_stderr();
     let mut report = Report { machine: machine(), quick: options.quick, sections: Vec::new() };
     let chosen = if options.scenarios.is_empty() { Scenario::ALL.to_vec() } else { options.scenarios };
+    print(&progress, &table::head(&report))?;
     let mut run = Run::new(options.quick, options.codec.codec(), options.rates, progress.clone());
     let mut failed = false;
     for scenario in chosen {
         match run.scenario(scenario).await {
             Ok(sections) => {
                 // At once, so that a run that is stopped has told what it has.
-                progress
-                    .hide(|| sections.iter().for_each(|section| eprintln!("{}", table::section(section))));
+                for section in &sections {
+                    print(&progress, &table::section(section))?;
+                }
                 report.sections.extend(sections);
             }
             Err(error) => {
                 failed = true;
-                progress.hide(|| eprintln!("{scenario:?} failed: {error:#}"));
+                progress.hide(|| eprintln!("{scenario:?} failed: {error:#}\n"));
             }
         }
     }
+    print(&progress, &table::foot(&report))?;
     progress.finish();
     if let Some(file) = options.json {
         let json = serde_json::to_vec_pretty(&report)?;
         fs::write(&file, json).with_context(|| format!("writing {}", file.display()))?;
     }
-    writeln!(io::stdout().lock(), "{}", table::render(&report))?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print(progress: &Progress, text: &str) -> io::Result<()> {
+    progress.hide(|| {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush())
+    })
 }
 
 async fn check_server(options: Check) -> anyhow::Result<ExitCode> {

@@ -119,7 +119,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Connects everybody; returns when all have caught up and, where the server hands one out, have a cursor.
+    /// Connects everybody; returns when all have caught up.
     pub async fn connect(load: Load, progress: &Progress) -> anyhow::Result<Self> {
         let rooms = u32::try_from(load.world.rooms.len()).context("too many rooms")?;
         let plan = Plan::new(rooms, load.authors);

@@ -43,8 +43,8 @@ impl Progress {
     }
 
     /// Makes room for something that is written meanwhile.
-    pub fn hide(&self, write: impl FnOnce()) {
-        self.bar.suspend(write);
+    pub fn hide<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.bar.suspend(write)
     }
 
     /// Nothing goes on any more.

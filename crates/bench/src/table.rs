@@ -9,25 +9,32 @@ use crate::{
     report::{Grid, Report, Section},
 };
 
-/// The whole report as text.
+/// What comes before the sections: on what was measured, and how.
 #[must_use]
-pub fn render(report: &Report) -> String {
+pub fn head(report: &Report) -> String {
     let machine = &report.machine;
-    let mut text = format!(
+    format!(
         "{} x {}, Linux {}, load average before the run {}{}\n",
         machine.cores,
         machine.processor,
         machine.kernel,
         machine.load_before,
         if report.quick { " (--quick: too short to compare)" } else { "" },
-    );
-    for part in &report.sections {
-        text.push('\n');
-        text.push_str(&section(part));
-    }
+    )
+}
+
+/// What comes after the sections: how many targets were reached, and which were not.
+#[must_use]
+pub fn foot(report: &Report) -> String {
     let (reached, judged) = report.reached();
-    if judged > 0 {
-        let _ = writeln!(text, "\n{reached} of {judged} targets reached.");
+    if judged == 0 {
+        return String::new();
+    }
+    let mut text = format!("{reached} of {judged} targets reached.\n");
+    for section in &report.sections {
+        for figure in section.figures.iter().filter(|figure| matches!(figure.outcome(), Outcome::Missed(_))) {
+            let _ = writeln!(text, "- not reached: {}: {}", section.scenario, figure.name);
+        }
     }
     text
 }
@@ -169,6 +176,15 @@ mod tests {
         let expected =
             ["0", "0.031", "0.31", "5", "5.25", "42.4", "812", "1,000", "1,234,568", "-1,200", "-"];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn the_foot_names_what_was_not_reached() {
+        let mut part = Section::new("idle", "");
+        part.figures = vec![Figure::new("memory", 13.0, Unit::KiB).to_reach(Target::AtMost(12.0))];
+        let report = Report { sections: vec![part], ..Report::default() };
+        assert_eq!(foot(&report), "0 of 1 targets reached.\n- not reached: idle: memory\n");
+        assert_eq!(foot(&Report::default()), "");
     }
 
     #[test]

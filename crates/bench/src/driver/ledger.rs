@@ -6,7 +6,7 @@ use std::{
 };
 
 use chasqui_events::receipts::Mark;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Load;
 use crate::{
@@ -80,9 +80,11 @@ pub struct Outcome {
     pub to_delivered: Summary,
     /// From the intended time to the read receipt at the author.
     pub to_read: Summary,
-    /// From the last message sent until everything had come.
+    /// From the last message sent until everything had come; seconds in JSON.
+    #[serde(serialize_with = "seconds")]
     pub settled_after: Duration,
-    /// From the first intended time until everything had come.
+    /// From the first intended time until everything had come; seconds in JSON.
+    #[serde(serialize_with = "seconds")]
     pub took: Duration,
     /// What went wrong, and how often.
     pub errors: BTreeMap<String, u64>,
@@ -261,6 +263,10 @@ impl Ledger {
     fn record(&mut self, n: u32, at: Duration, kind: impl FnOnce(&mut ByKind) -> &mut Latencies) {
         count(kind(&mut self.latencies), self.schedule, self.warm_up, n, at);
     }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 fn count(latencies: &mut Latencies, schedule: Schedule, warm_up: Duration, n: u32, at: Duration) {

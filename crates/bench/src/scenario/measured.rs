@@ -1,17 +1,21 @@
 //! One load on one stack, with what it cost.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use chasqui_events::Partition;
-use chasqui_protocol::query::{Freshness, Query};
+use chasqui_protocol::query::Conversation;
+use futures::future::try_join_all;
 
 use crate::{
-    caller::Caller,
+    api::Api,
     driver::{Driver, Load, Outcome},
     figure::{Figure, Target, Unit},
     latency::Summary,
-    people::World,
+    people::{Room, World},
     procfs::{CpuUse, Process},
     progress::Progress,
     report::{Grid, Section},
@@ -22,7 +26,7 @@ use crate::{
 
 /// What the driver itself is called among the processes.
 pub(super) const DRIVER: &str = "(load driver)";
-/// As the command line calls them in the tables.
+/// As [`Stack::processes`] calls it.
 const MONGO: &str = "MongoDB server";
 
 /// What a load found, and what it cost.
@@ -69,18 +73,17 @@ pub(super) fn watched(stack: &Stack) -> Vec<Process> {
 
 /// How long it takes until a question for the latest is answered in every partition that has a room.
 pub(super) async fn until_in_step(endpoint: &Endpoint, world: &World) -> anyhow::Result<Duration> {
+    let api = Api::new(&endpoint.address)?;
     let begun = Instant::now();
-    let mut asked: Vec<Partition> = Vec::new();
-    for room in &world.rooms {
-        if asked.contains(&room.id.partition()) {
-            continue;
-        }
-        asked.push(room.id.partition());
+    let one_of_each: HashMap<Partition, &Room> =
+        world.rooms.iter().map(|room| (room.id.partition(), room)).collect();
+    let asking = one_of_each.into_values().map(async |room| {
         let member = room.members.first().and_then(|&person| world.people.get(person));
-        let mut caller = Caller::connect(endpoint).await?;
-        caller.hello(&member.context("a room without members")?.token, None).await?;
-        caller.ask(Query::Conversation { room: room.id }, Freshness::Latest).await?;
-    }
+        let token = &member.context("a room without members")?.token;
+        let _: Conversation = api.get(&format!("/v1/conversations/{}?latest=true", room.id), token).await?;
+        anyhow::Ok(())
+    });
+    try_join_all(asking).await?;
     Ok(begun.elapsed())
 }
 
