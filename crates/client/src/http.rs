@@ -110,7 +110,7 @@ impl Api {
             display_name: display_name.to_owned(),
             password: password.expose_secret().to_owned(),
         };
-        self.post("/v1/register", &body, None).await
+        self.post("/v1/commands/register", &body, None).await
     }
 
     /// Opens a session; `device` is what the client calls itself.
@@ -125,19 +125,19 @@ impl Api {
             password: password.expose_secret().to_owned(),
             device: device.to_owned(),
         };
-        let tokens = self.post("/v1/login", &body, None).await?;
+        let tokens = self.post("/v1/commands/login", &body, None).await?;
         Ok(Session::new(self.clone(), tokens))
     }
 
     /// Exchanges a refresh token, which is good for one use. See [`Session`], which does it in time.
     pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Tokens, ApiError> {
         let body = Refresh { refresh_token: refresh_token.expose_secret().to_owned() };
-        self.post("/v1/refresh", &body, None).await
+        self.post("/v1/commands/refresh", &body, None).await
     }
 
     /// Ends the session of an access token.
     pub async fn logout(&self, access_token: &SecretString) -> Result<(), ApiError> {
-        self.post::<_, serde_json::Value>("/v1/logout", &Logout {}, Some(access_token)).await.map(drop)
+        self.post::<_, serde_json::Value>("/v1/commands/logout", &Logout {}, Some(access_token)).await.map(drop)
     }
 
     /// Creates an account for the author of imported messages; needs the right to import.
@@ -150,7 +150,7 @@ impl Api {
     ) -> Result<UserId, ApiError> {
         let body =
             RegisterImported { id, name: name.to_owned(), display_name: display_name.to_owned() };
-        let accepted: Accepted = self.post("/v1/register-imported", &body, Some(access_token)).await?;
+        let accepted: Accepted = self.post("/v1/commands/register_imported", &body, Some(access_token)).await?;
         accepted.user.ok_or_else(|| ApiError::Strange { endpoint: self.endpoint.clone(), status: 200 })
     }
 
