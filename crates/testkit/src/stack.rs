@@ -41,7 +41,8 @@ impl Stack {
     /// Roles in processes as the layout says. Returns when all of them are ready.
     pub async fn with(layout: Layout) -> Self {
         let durability = layout.durability;
-        let ground = tokio::task::spawn_blocking(move || Ground::lay(durability)).await.unwrap();
+        let laid = tokio::task::spawn_blocking(move || Ground::lay(durability)).await;
+        let ground = laid.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut stack =
             Self { processes: Vec::new(), lossy: Vec::new(), ground, http, partitions: PARTITIONS };
