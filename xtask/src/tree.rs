@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -54,7 +55,12 @@ impl Tree {
     /// Fails when another `up` runs here, with its process id.
     pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
         let state = self.state();
-        fs::create_dir_all(&state).with_context(|| format!("creating {}", state.display()))?;
+        // Messages and keys will lie there: for its owner only.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&state)
+            .with_context(|| format!("creating {}", state.display()))?;
         let path = state.join(LOCK);
         let mut file = OpenOptions::new()
             .create(true)
