@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
-use chasqui_protocol::Problem;
+use chasqui_protocol::{Code, Problem};
 use futures::{StreamExt, stream::select_all};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{sync::Semaphore, time::Instant};
@@ -127,8 +127,8 @@ pub struct Serve<'a> {
     pub names: &'a [&'a str],
     /// The queue group: each command goes to one process of it.
     pub group: &'a str,
-    /// The most commands handled at a time; more wait in the subscription, whose overflow is answered by silence
-    /// and [`crate::BusEvent::SlowConsumer`].
+    /// The most commands handled at a time. Eight times as many may wait; further ones are answered with
+    /// `too-many` at once.
     pub concurrency: usize,
 }
 
@@ -168,7 +168,6 @@ impl Server {
         tokio::pin!(stop);
         let mut stopping = false;
         loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
             let message = tokio::select! {
                 message = messages.next() => message,
                 () = &mut stop, if !stopping => {
@@ -180,15 +179,33 @@ impl Server {
                 }
             };
             let Some(message) = message else { break };
-            let (bus, handler) = (bus.clone(), Arc::clone(&handler));
+            if tasks.len() >= concurrency.saturating_mul(1 + WAITING_PER_HANDLED) {
+                refuse(&bus, message).await;
+                continue;
+            }
+            let (bus, handler, permits) = (bus.clone(), Arc::clone(&handler), Arc::clone(&permits));
             tasks.spawn(async move {
-                answer(&bus, &*handler, message).await;
-                drop(permit);
+                // The semaphore is fair: first come, first served.
+                if let Ok(_permit) = permits.acquire().await {
+                    answer(&bus, &*handler, message).await;
+                }
             });
         }
         tasks.close();
         tasks.wait().await;
     }
+}
+
+/// How many commands may wait for each one that is handled.
+const WAITING_PER_HANDLED: usize = 8;
+
+async fn refuse(bus: &Bus, message: Message) {
+    let Some(reply) = message.reply else { return };
+    let problem =
+        Problem::new(Code::TooMany, "too many commands are waiting; send the same again a little later")
+            .retry_after_ms(500);
+    // A closed connection has nobody left to tell.
+    bus.client().publish(reply, Reply::<()>::Problem(problem).encode()).await.ok();
 }
 
 async fn answer<H, F>(bus: &Bus, handler: &H, message: Message)

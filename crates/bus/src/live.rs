@@ -254,6 +254,22 @@ impl Live {
         self.hints(subject::eph_room(room, "*")).await
     }
 
+    /// What is fleeting in all rooms, of every kind.
+    ///
+    /// # Errors
+    /// [`BusError::Closed`].
+    pub async fn subscribe_eph_rooms(&self) -> Result<HintSub, BusError> {
+        self.hints("eph.room.*.*".to_owned()).await
+    }
+
+    /// What is fleeting about all users, of every kind.
+    ///
+    /// # Errors
+    /// [`BusError::Closed`].
+    pub async fn subscribe_eph_users(&self) -> Result<HintSub, BusError> {
+        self.hints("eph.user.*.*".to_owned()).await
+    }
+
     /// What is fleeting about a user, of every kind.
     ///
     /// # Errors

@@ -103,6 +103,14 @@ enum Attempt {
     Unknown(String),
 }
 
+/// What stands where an append was expected to go.
+enum Behind {
+    Ours(Appended),
+    Another,
+    NothingYet,
+    Unread(String),
+}
+
 #[derive(Deserialize)]
 struct Ack {
     #[serde(default)]
@@ -130,10 +138,11 @@ impl Log {
         loop {
             let reason = match self.attempt(&subject, &append, deadline).await {
                 Attempt::Stored(appended) => return Ok(appended),
-                Attempt::Behind { in_flight } => match self.behind(&append, in_flight, doubt.is_some()).await
-                {
-                    Some(outcome) => return outcome,
-                    None => "another append to the subject is on its way".to_owned(),
+                Attempt::Behind { in_flight } => match self.behind(&append, in_flight).await {
+                    Behind::Ours(appended) => return Ok(appended),
+                    Behind::Another => return Err(AppendError::Conflict),
+                    Behind::NothingYet => "another append to the subject is on its way".to_owned(),
+                    Behind::Unread(reason) => doubt.insert(reason).clone(),
                 },
                 Attempt::Refused(reason) if doubt.is_some() => return Err(AppendError::Unknown(reason)),
                 Attempt::Refused(reason) => return Err(AppendError::Refused(reason)),
@@ -176,21 +185,15 @@ impl Log {
     }
 
     /// The expectation did not hold: because of an earlier attempt of the same command, or of another fact. Only
-    /// the first fact after the expected one can be ours. `None`: not to be seen yet, try again.
-    async fn behind(
-        &self,
-        append: &Append<'_>,
-        in_flight: bool,
-        doubt: bool,
-    ) -> Option<Result<Appended, AppendError>> {
-        let after = append.expected.unwrap_or(0);
-        match self.first_after(append, after).await {
+    /// the first fact after the expected one can be ours.
+    async fn behind(&self, append: &Append<'_>, in_flight: bool) -> Behind {
+        match self.first_after(append, append.expected.unwrap_or(0)).await {
             Ok(Some(stored)) if stored.msg_id == Some(append.id) => {
-                Some(Ok(Appended { seq: stored.seq, duplicate: true }))
+                Behind::Ours(Appended { seq: stored.seq, duplicate: true })
             }
-            Ok(None) if in_flight => None,
-            Err(_) if doubt || in_flight => None,
-            Ok(_) | Err(_) => Some(Err(AppendError::Conflict)),
+            Ok(None) if in_flight => Behind::NothingYet,
+            Ok(_) => Behind::Another,
+            Err(error) => Behind::Unread(error.to_string()),
         }
     }
 

@@ -127,6 +127,48 @@ async fn what_has_arrived_is_finished_before_the_end() {
 }
 
 #[tokio::test]
+async fn more_than_may_wait_is_refused_at_once() {
+    let nats = Nats::start().await;
+    let api = nats.bus(BusRole::CommandApi).await;
+    let server = command::serve(&api, what(2)).await.unwrap();
+    settled(&api).await;
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let handler = {
+        let gate = Arc::clone(&gate);
+        move |_| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Reply::Ok(()).encode()
+            }
+        }
+    };
+    tokio::spawn(server.run(handler, std::future::pending()));
+    let edge = nats.bus(BusRole::WsEdge).await;
+    let asked: Vec<_> = (0..30)
+        .map(|_| {
+            let edge = edge.clone();
+            tokio::spawn(async move { command::request::<()>(&edge, call("send"), &()).await })
+        })
+        .collect();
+    // Twelve are refused while nothing moves; then the eighteen that wait are answered.
+    crate::harness::until("the refusals", || async {
+        asked.iter().filter(|one| one.is_finished()).count() == 12
+    })
+    .await;
+    gate.add_permits(30);
+    let (mut taken, mut refused) = (0, 0);
+    for one in asked {
+        match soon("an answer", one).await.unwrap() {
+            Ok(()) => taken += 1,
+            Err(CommandError::Problem(problem)) if problem.code == Code::TooMany => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((taken, refused), (18, 12));
+}
+
+#[tokio::test]
 async fn no_answer_in_time_is_unknown() {
     let nats = Nats::start().await;
     let api = nats.bus(BusRole::CommandApi).await;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, its helpers too")]
 
+mod cluster;
 mod command;
 mod conflict;
 mod consumer;
