@@ -28,11 +28,11 @@ use chasqui_events::{
 };
 use chasqui_protocol::Item;
 
+use self::{fact::Said, lane::Track, receipts::Receipts};
 pub(crate) use self::{
     fact::{Raw, message_item, state_item},
     lane::Missing,
 };
-use self::{fact::Said, lane::Track, receipts::Receipts};
 
 /// The last facts of a room's lanes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,16 +144,19 @@ impl Feed {
 
     /// Where the feed begins: the heads at a place after which nothing can have been missed, and who is in the room
     /// then or later.
-    pub(crate) fn open(&mut self, heads: Heads, members: impl IntoIterator<Item = UserId>, out: &mut Vec<Out>) {
+    pub(crate) fn open(
+        &mut self,
+        heads: Heads,
+        members: impl IntoIterator<Item = UserId>,
+        out: &mut Vec<Out>,
+    ) {
         if self.open {
             return;
         }
         self.open = true;
-        for (track, last) in [
-            (&mut self.state, heads.state),
-            (&mut self.msg, heads.msg),
-            (&mut self.rcpt, heads.rcpt),
-        ] {
+        for (track, last) in
+            [(&mut self.state, heads.state), (&mut self.msg, heads.msg), (&mut self.rcpt, heads.rcpt)]
+        {
             let mut started = Track::starting_at(last);
             // What was seen while opening and has not been kept must be read.
             started.know(track.known());
@@ -171,10 +174,6 @@ impl Feed {
 
     pub(crate) fn is_member(&self, user: UserId) -> bool {
         self.members.contains(&user)
-    }
-
-    pub(crate) fn members(&self) -> impl Iterator<Item = UserId> + '_ {
-        self.members.iter().copied()
     }
 
     /// More members than a room may have whose receipts are for everybody.
@@ -260,7 +259,8 @@ impl Feed {
             out.push(Out::Reread { seqs: self.poison.clone() });
         }
         self.advance(out);
-        let through = self.state.last >= heads.state && self.msg.last >= heads.msg && self.rcpt.last >= heads.rcpt;
+        let through =
+            self.state.last >= heads.state && self.msg.last >= heads.msg && self.rcpt.last >= heads.rcpt;
         through && heads.held_at.is_none() && self.poison.is_empty()
     }
 
@@ -339,7 +339,8 @@ impl Feed {
         }
         let bytes = raw.payload.len();
         self.waiting_bytes += bytes;
-        let waiting = Waiting { lane: raw.lane, prev: raw.prev, said: Said::read(raw), time: raw.time, bytes };
+        let waiting =
+            Waiting { lane: raw.lane, prev: raw.prev, said: Said::read(raw), time: raw.time, bytes };
         Some(self.waiting.entry(raw.seq).or_insert(waiting))
     }
 
@@ -359,7 +360,7 @@ impl Feed {
             self.pass(seq, front, out);
         }
         for lane in Lane::ALL {
-            if let Some(missing) = self.track(lane).to_fill() {
+            if let Some(missing) = self.track(lane).begin_fill() {
                 out.push(Out::Fill { lane, missing });
             }
         }
@@ -452,7 +453,12 @@ impl Feed {
         if self.is_large() {
             self.receipts.note_author(seq, author);
         }
-        out.push(Out::Entry { item: message_item(self.room, seq, envelope), late, author: Some(author), time });
+        out.push(Out::Entry {
+            item: message_item(self.room, seq, envelope),
+            late,
+            author: Some(author),
+            time,
+        });
     }
 
     fn pass_state(
@@ -481,7 +487,8 @@ impl Feed {
             RoomEvent::MemberInvited(MemberInvited { user }) => {
                 out.extend([entry(item.clone()), Out::Aside { user: *user, item }]);
             }
-            RoomEvent::MemberLeft(MemberLeft { user }) | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
+            RoomEvent::MemberLeft(MemberLeft { user })
+            | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
                 self.pass_leaving(*user, item, entry, out);
                 if late {
                     out.push(Out::Rejudge { missing: Missing { after: seq, to: self.msg.last } });

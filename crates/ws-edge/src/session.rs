@@ -15,7 +15,8 @@ mod seat;
 #[cfg(test)]
 mod tests;
 
-use chasqui_events::{Partition, RoomId, Seq, SessionId, Timestamp, UserId};
+use chasqui_auth::Identity;
+use chasqui_events::{Partition, RoomId, Seq, Timestamp};
 use chasqui_protocol::{
     ClientFrame, CloseCode, Code, Codec, Problem, ServerFrame,
     frame::{ErrorFrame, Hello, Welcome},
@@ -24,7 +25,7 @@ use chasqui_protocol::{
 
 pub(crate) use self::{
     alive::Timing,
-    forwarding::{Forward, MOST_COMMANDS, MOST_QUERIES, Reply},
+    forwarding::{Forward, MOST_COMMANDS, Reply},
     rooms::{Attached, Entered, Released},
     seat::Entry,
 };
@@ -33,15 +34,12 @@ use self::{
     forwarding::InFlight,
     rooms::Seats,
 };
-use crate::{cursor::{Cursor, Floor}, frame::Frame, outbox::Outbox, verified::Verified};
-
-/// Whom a token speaks for, and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) user: UserId,
-    pub(crate) session: SessionId,
-    pub(crate) expires_at: Timestamp,
-}
+use crate::{
+    cursor::{Cursor, Floor},
+    frame::Frame,
+    outbox::Outbox,
+    verified::Verified,
+};
 
 /// What can come in from the socket and from what was asked for.
 #[derive(Debug)]
@@ -148,10 +146,6 @@ impl Session {
         self.codec
     }
 
-    pub(crate) const fn identity(&self) -> Option<Identity> {
-        self.identity
-    }
-
     /// The close code, once the connection is to end.
     pub(crate) const fn closing(&self) -> Option<CloseCode> {
         match self.phase {
@@ -253,7 +247,7 @@ impl Session {
         self.phase = Phase::Closing(code);
         self.seats = Seats::default();
         self.deferred = Vec::new();
-        self.close_by = Some(now.plus_millis(self.timing.close_ms));
+        self.close_by = Some(now.plus_millis(self.timing.close));
     }
 
     /// Queues a frame that does not belong to a room's timeline.
@@ -277,7 +271,7 @@ impl Session {
                 session: identity.session,
                 server_time: now,
                 resumed,
-                ping_interval_ms: u64::try_from(self.timing.ping_ms).unwrap_or_default(),
+                ping_interval_ms: u64::try_from(self.timing.ping).unwrap_or_default(),
                 expires_at: identity.expires_at,
             }),
             now,
@@ -314,7 +308,11 @@ impl Session {
         if self.phase != Phase::Live {
             return self.phase == Phase::Resuming;
         }
-        let raised = verified.raise(&self.cursor, |partition| self.seats.barrier(partition), |room| self.seats.has(room));
+        let raised = verified.raise(
+            &self.cursor,
+            |partition| self.seats.barrier(partition),
+            |room| self.seats.has(room),
+        );
         if let Some(raised) = raised {
             self.cursor = raised;
             self.push_cursor(now);
@@ -326,7 +324,8 @@ impl Session {
     /// Queues the cursor as it is.
     pub(crate) fn push_cursor(&mut self, now: Timestamp) {
         let known = |partition| self.known.iter().find(|(p, _)| *p == partition).map_or(0, |(_, seq)| *seq);
-        let floors = self.cursor.floors().iter().map(|floor| Floor { known: known(floor.partition), ..*floor });
+        let floors =
+            self.cursor.floors().iter().map(|floor| Floor { known: known(floor.partition), ..*floor });
         let cursor = Cursor::new(floors.collect()).encode();
         self.push(&ServerFrame::Cursor { cursor }, now);
     }
@@ -354,10 +353,8 @@ impl Session {
             ClientFrame::Ack { room, seq } => self.ack(room, seq, effects),
             ClientFrame::Acks(acks) => acks.into_iter().for_each(|(room, seq)| self.ack(room, seq, effects)),
             ClientFrame::Read(read) => self.read(read.room, read.seq, effects),
-            ClientFrame::Typing { room, on } => {
-                if self.seats.is_seated(room) && self.typing.allows(now) {
-                    effects.push(Effect::Typing { room, on });
-                }
+            ClientFrame::Typing { room, on } if self.seats.is_seated(room) && self.typing.allows(now) => {
+                effects.push(Effect::Typing { room, on });
             }
             ClientFrame::Query { reference, ask, fresh } => self.query(reference, ask, fresh, effects),
             _ => {}
@@ -418,11 +415,13 @@ impl Session {
         }
         let most = if self.identity.is_some() { MOST_COMMANDS } else { MOST_STRANGER_COMMANDS };
         let flight = self.in_flight.get_or_insert_default();
-        let taken = if flight.commands() < most { flight.command(forward) } else { Err(forwarding::TooMany(most)) };
+        let taken =
+            if flight.commands() < most { flight.command(forward) } else { Err(forwarding::TooMany(most)) };
         match taken {
             Ok(forward) => effects.extend(forward.map(Effect::Forward)),
             Err(forwarding::TooMany(most)) => {
-                let detail = format!("{most} commands of this connection await their answers; wait for one of them");
+                let detail =
+                    format!("{most} commands of this connection await their answers; wait for one of them");
                 self.push(&error(Some(id), None, Problem::new(Code::TooMany, detail)), now);
             }
         }
@@ -436,7 +435,8 @@ impl Session {
         match self.in_flight.get_or_insert_default().query() {
             Ok(()) => effects.push(Effect::Ask { reference, ask, fresh }),
             Err(forwarding::TooMany(most)) => {
-                let detail = format!("{most} queries of this connection await their answers; wait for one of them");
+                let detail =
+                    format!("{most} queries of this connection await their answers; wait for one of them");
                 self.refuse(None, Some(reference), Problem::new(Code::TooMany, detail));
             }
         }

@@ -39,7 +39,8 @@ impl Verified {
         }
         let verified = last.map_or(0, |last| last.seq);
         let was = std::mem::take(&mut of.behind);
-        of.behind = behind.into_iter().map(|room| (room, was.get(&room).copied().unwrap_or(verified))).collect();
+        of.behind =
+            behind.into_iter().map(|room| (room, was.get(&room).copied().unwrap_or(verified))).collect();
         if another_log || last.is_none_or(|last| floor.seq > last.seq) {
             of.floors.push_back(floor);
         }
@@ -61,7 +62,8 @@ impl Verified {
     /// Whether a floor is one that was verified here.
     pub(crate) fn remembers(&self, floor: &Floor) -> bool {
         let same = |other: &Floor| {
-            (other.incarnation, other.seq, other.fingerprint) == (floor.incarnation, floor.seq, floor.fingerprint)
+            (other.incarnation, other.seq, other.fingerprint)
+                == (floor.incarnation, floor.seq, floor.fingerprint)
         };
         let of = self.partitions.iter().find(|of| of.partition == floor.partition);
         of.is_some_and(|of| of.floors.iter().any(same))

@@ -6,7 +6,10 @@ use chasqui_events::{
     Envelope, Event, Import, RoomId, Seq, Timestamp,
     message::MessageEvent,
     receipts::ReceiptEvent,
-    room::{Created, MemberInvited, MemberJoined, MemberLeft, MemberRemoved, MemberRoleChanged, Renamed, RoomEvent},
+    room::{
+        Created, MemberInvited, MemberJoined, MemberLeft, MemberRemoved, MemberRoleChanged, Renamed,
+        RoomEvent,
+    },
 };
 use chasqui_protocol::{Happening, Item};
 

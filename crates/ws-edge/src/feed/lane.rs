@@ -63,7 +63,7 @@ impl Track {
     }
 
     /// What to read now, unless a read is under way.
-    pub(super) fn to_fill(&mut self) -> Option<Missing> {
+    pub(super) fn begin_fill(&mut self) -> Option<Missing> {
         if self.filling || !self.has_hole() {
             return None;
         }

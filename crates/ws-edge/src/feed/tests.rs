@@ -27,13 +27,21 @@ fn room() -> RoomId {
 #[derive(Clone, Debug)]
 enum Step {
     /// A message, decided on the state `behind` state facts ago.
-    Post { author: u8, behind: usize },
+    Post {
+        author: u8,
+        behind: usize,
+    },
     /// The same command as an earlier message of its author, stored again.
-    Again { author: u8 },
+    Again {
+        author: u8,
+    },
     Join(u8),
     Leave(u8),
     Rename,
-    Mark { user: u8, up: u64 },
+    Mark {
+        user: u8,
+        up: u64,
+    },
     /// A fact of another room.
     Elsewhere,
 }
@@ -60,8 +68,11 @@ struct Way {
 }
 
 fn any_way() -> impl Strategy<Value = Way> {
-    (prop::bool::weighted(0.2), 0usize..4, prop::bool::weighted(0.1))
-        .prop_map(|(lost, delay, twice)| Way { lost, delay, twice })
+    (prop::bool::weighted(0.2), 0usize..4, prop::bool::weighted(0.1)).prop_map(|(lost, delay, twice)| Way {
+        lost,
+        delay,
+        twice,
+    })
 }
 
 /// The log of the room, and what of it stands.
@@ -157,11 +168,18 @@ impl Log {
             Lane::Rcpt => &mut self.heads.rcpt,
         };
         let prev = Some(std::mem::replace(head, self.seq));
-        self.facts.push(Raw { lane, seq: self.seq, prev, payload: Bytes::from(payload), time: Timestamp(NOW) });
+        self.facts.push(Raw {
+            lane,
+            seq: self.seq,
+            prev,
+            payload: Bytes::from(payload),
+            time: Timestamp(NOW),
+        });
     }
 
     fn range(&self, lane: Lane, missing: Missing, upto: Seq) -> Vec<Raw> {
-        let wanted = |raw: &&Raw| raw.lane == lane && raw.seq > missing.after && raw.seq <= missing.to.min(upto);
+        let wanted =
+            |raw: &&Raw| raw.lane == lane && raw.seq > missing.after && raw.seq <= missing.to.min(upto);
         self.facts.iter().filter(wanted).cloned().collect()
     }
 
@@ -243,7 +261,9 @@ fn answer(feed: &mut Feed, log: &Log, asked: &Out, fails: bool, short: bool, out
             feed.filled(*lane, &facts, reached, out);
         }
         Out::Judge { seq, id, .. } => feed.judged(*seq, log.first.get(id).copied(), out),
-        Out::Trail { seq, missing } => feed.trail_read(*seq, &log.range(Lane::State, *missing, Seq::MAX), out),
+        Out::Trail { seq, missing } => {
+            feed.trail_read(*seq, &log.range(Lane::State, *missing, Seq::MAX), out);
+        }
         Out::Rejudge { missing } => feed.rejudge(&log.range(Lane::Msg, *missing, Seq::MAX), out),
         _ => {}
     }
@@ -280,7 +300,10 @@ proptest! {
         let missed: Vec<Raw> = log.facts.iter().filter(|raw| raw.seq > start).cloned().collect();
         let mut chance = chances.into_iter().cycle();
         let opening = log.heads_at(start);
-        let members: BTreeSet<UserId> = Log::of(&steps[..(start as usize).saturating_sub(3).min(steps.len())]).members;
+        let members: BTreeSet<UserId> = {
+            let taken = usize::try_from(start).unwrap().saturating_sub(3).min(steps.len());
+            Log::of(&steps[..taken]).members
+        };
         for (n, raw) in arrivals(&missed, &ways).into_iter().enumerate() {
             if n == opens_after {
                 feed.open(opening, members.clone(), &mut out);

@@ -3,17 +3,17 @@
 use chasqui_events::Timestamp;
 use chasqui_protocol::CloseCode;
 
-/// The times of one connection.
+/// The times of one connection, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
-    /// A hello must have been accepted after so many milliseconds.
-    pub(crate) hello_ms: i64,
-    /// A ping is sent after so many milliseconds of silence.
-    pub(crate) ping_ms: i64,
-    /// Its answer must come within so many milliseconds.
-    pub(crate) pong_ms: i64,
-    /// A connection that is being closed is cut after so many milliseconds.
-    pub(crate) close_ms: i64,
+    /// A hello must have been accepted after so long.
+    pub(crate) hello: i64,
+    /// A ping is sent after so long a silence.
+    pub(crate) ping: i64,
+    /// Its answer must come within this time.
+    pub(crate) pong: i64,
+    /// A connection that is being closed is cut after so long.
+    pub(crate) close: i64,
 }
 
 /// What must have happened by when.
@@ -34,7 +34,7 @@ pub(super) enum Due {
 
 impl Alive {
     pub(super) const fn new(now: Timestamp, timing: &Timing) -> Self {
-        Self { heard: now, pinged: None, hello_by: Some(now.plus_millis(timing.hello_ms)), expires: None }
+        Self { heard: now, pinged: None, hello_by: Some(now.plus_millis(timing.hello)), expires: None }
     }
 
     /// The client gave a sign of life.
@@ -56,7 +56,7 @@ impl Alive {
 
     /// When to look again.
     pub(super) fn next(&self, timing: &Timing) -> Timestamp {
-        let alive = self.pinged.map_or(self.heard.plus_millis(timing.ping_ms), |at| at.plus_millis(timing.pong_ms));
+        let alive = self.pinged.map_or(self.heard.plus_millis(timing.ping), |at| at.plus_millis(timing.pong));
         [self.hello_by, self.expires].into_iter().flatten().fold(alive, Timestamp::min)
     }
 
@@ -69,13 +69,12 @@ impl Alive {
             return Some(Due::Close(CloseCode::TokenExpired));
         }
         match self.pinged {
-            Some(at) if at.plus_millis(timing.pong_ms) <= now => Some(Due::Close(CloseCode::PingTimeout)),
-            Some(_) => None,
-            None if self.heard.plus_millis(timing.ping_ms) <= now => {
+            Some(at) if at.plus_millis(timing.pong) <= now => Some(Due::Close(CloseCode::PingTimeout)),
+            None if self.heard.plus_millis(timing.ping) <= now => {
                 self.pinged = Some(now);
                 Some(Due::Ping)
             }
-            None => None,
+            Some(_) | None => None,
         }
     }
 }
@@ -84,7 +83,7 @@ impl Alive {
 mod tests {
     use super::*;
 
-    const TIMING: Timing = Timing { hello_ms: 10_000, ping_ms: 15_000, pong_ms: 10_000, close_ms: 3_000 };
+    const TIMING: Timing = Timing { hello: 10_000, ping: 15_000, pong: 10_000, close: 3_000 };
 
     #[test]
     fn a_silent_peer_is_noticed_within_ping_and_pong() {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use chasqui_events::{CommandId, RoomId};
+use chasqui_events::{CommandId, RoomId, UserId};
 use chasqui_protocol::ClientFrame;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -29,13 +29,25 @@ pub(crate) struct Forward {
     pub(crate) reply: Reply,
     /// Commands of one session that carry the same room here are done one after the other.
     pub(crate) ordered_in: Option<RoomId>,
+    /// A message that the client may have sent before.
+    pub(crate) retry_of: Option<Retry>,
+}
+
+/// A message that may have been sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retry {
+    pub(crate) room: RoomId,
+    /// Its author, when that is not the caller.
+    pub(crate) author: Option<UserId>,
 }
 
 /// Which command a frame is; `None` when it is none.
 pub(super) fn command_of(frame: &ClientFrame) -> Option<Forward> {
     use ClientFrame as F;
-    let accepted = |id: CommandId, name, body| Some(Forward { id, name, body, reply: Reply::Accepted, ordered_in: None });
-    let tokens = |id: CommandId, name, body| Some(Forward { id, name, body, reply: Reply::Tokens, ordered_in: None });
+    let command =
+        |id, name, body, reply| Some(Forward { id, name, body, reply, ordered_in: None, retry_of: None });
+    let accepted = |id, name, body| command(id, name, body, Reply::Accepted);
+    let tokens = |id, name, body| command(id, name, body, Reply::Tokens);
     match frame {
         F::Register(c) => accepted(c.id, "register", raw(c)),
         F::Login(r) => tokens(r.id, "login", raw(&r.body)),
@@ -52,7 +64,9 @@ pub(super) fn command_of(frame: &ClientFrame) -> Option<Forward> {
         F::ChangeRole(c) => accepted(c.id, "change_role", raw(c)),
         F::Send(c) => {
             let forward = accepted(c.id, "send", raw(c))?;
-            Some(Forward { ordered_in: Some(c.room), ..forward })
+            let author = c.on_behalf.map(|on_behalf| on_behalf.user);
+            let retry_of = c.retry.then_some(Retry { room: c.room, author });
+            Some(Forward { ordered_in: Some(c.room), retry_of, ..forward })
         }
         F::Hello(_)
         | F::Renew { .. }
@@ -153,6 +167,7 @@ mod tests {
             name: "send",
             body: RawValue::NULL.to_owned(),
             reply: Reply::Accepted,
+            retry_of: None,
             ordered_in: Some(RoomId::new(Partition::from_low_bits(0), Timestamp(1), [room; 10])),
         }
     }

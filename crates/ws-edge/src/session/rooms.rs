@@ -52,10 +52,12 @@ impl Seats {
         self.0.get_mut(at)
     }
 
-    fn put(&mut self, seat: Seat) {
+    /// Takes a seat. What was not acknowledged of an earlier stay in the room is still waited for.
+    fn put(&mut self, mut seat: Seat) {
         match self.0.binary_search_by_key(&seat.room(), Seat::room) {
             Ok(at) => {
                 if let Some(place) = self.0.get_mut(at) {
+                    seat.inherit(place);
                     *place = seat;
                 }
             }
@@ -153,13 +155,22 @@ impl Session {
         Entered::Seated
     }
 
-    /// The caller is out of a room: nothing of it follows.
-    pub(crate) fn leave(&mut self, room: RoomId, frame: Frame, now: Timestamp) {
+    /// The caller is out of a room: nothing of it follows. True while the session must still hear the room,
+    /// because it is catching up and the caller may come back meanwhile.
+    pub(crate) fn leave(&mut self, room: RoomId, frame: Frame, now: Timestamp) -> bool {
         self.deferred.retain(|deferred| *deferred != room);
-        let Some(seat) = self.seats.find(room) else { return };
+        let Some(seat) = self.seats.find(room) else { return false };
         if seat.is_catching() {
-            return seat.hold(Held::Left(frame));
+            seat.hold(Held::Left(frame));
+            return true;
         }
+        self.depart(room, frame, now);
+        false
+    }
+
+    /// What was missed of a room up to the caller's leaving was sent, and nothing else follows.
+    pub(crate) fn depart(&mut self, room: RoomId, frame: Frame, now: Timestamp) {
+        let Some(seat) = self.seats.find(room) else { return };
         if !seat.is_left() {
             seat.leave();
             self.push_written(frame, now);
@@ -207,7 +218,7 @@ impl Session {
     pub(crate) fn release(&mut self, room: RoomId, complete: Seq, now: Timestamp) -> Released {
         let Some(seat) = self.seats.find(room) else { return Released::Over };
         if !seat.is_catching() {
-            return Released::Over;
+            return if seat.is_left() { Released::Over } else { Released::Live };
         }
         let events = match seat.release(complete) {
             Release::Again => return Released::Again(complete),
@@ -222,7 +233,7 @@ impl Session {
                 Held::Entry(entry, frame) => {
                     self.deliver(room, entry, frame, now);
                 }
-                Held::Left(frame) => self.leave(room, frame, now),
+                Held::Left(frame) => self.depart(room, frame, now),
                 Held::Entered(from, frame) => {
                     let out = self.seats.get(room).is_none_or(Seat::is_left);
                     if out && self.closing().is_none() {

@@ -129,6 +129,14 @@ impl Seat {
         Self { standing: Standing::Catching, held: Some(Box::default()), ..Self::live(room, done, marked) }
     }
 
+    /// Goes on waiting for what an earlier seat waited for.
+    pub(super) fn inherit(&mut self, earlier: &Self) {
+        self.unacked = earlier.unacked;
+        self.sent = self.sent.max(earlier.sent);
+        self.foreign = earlier.foreign;
+        self.marked = self.marked.max(earlier.marked);
+    }
+
     pub(super) const fn room(&self) -> RoomId {
         self.room
     }
@@ -146,10 +154,6 @@ impl Seat {
         self.is_left() && self.unacked == 0
     }
 
-    pub(super) const fn sent(&self) -> Seq {
-        self.sent
-    }
-
     /// No cursor may pass this place: something at or after it was not acknowledged, or not even sent.
     pub(super) fn barrier(&self) -> Option<Seq> {
         let unsent = self.is_catching().then_some(self.done + 1);
@@ -160,11 +164,10 @@ impl Seat {
     /// What becomes of an entry that the room let through.
     pub(super) fn judge(&self, entry: Entry) -> Verdict {
         match self.standing {
-            Standing::Left => Verdict::Drop,
             Standing::Catching => Verdict::Hold,
             Standing::Live if entry.seq <= self.done => Verdict::Drop,
             Standing::Live if entry.seq > self.sent || entry.late => Verdict::Send,
-            Standing::Live => Verdict::Drop,
+            Standing::Left | Standing::Live => Verdict::Drop,
         }
     }
 

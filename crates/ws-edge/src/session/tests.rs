@@ -1,6 +1,7 @@
 //! One session after the other, one client, one room: cut anywhere, resumed, left, entered again.
 
-use chasqui_events::{CommandId, receipts::Mark};
+use chasqui_auth::Scopes;
+use chasqui_events::{CommandId, SessionId, UserId, receipts::Mark};
 use chasqui_protocol::{Happening, Item, command::Read};
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cursor::Floor;
 
-const TIMING: Timing = Timing { hello_ms: 1_000, ping_ms: 15_000, pong_ms: 10_000, close_ms: 3_000 };
+const TIMING: Timing = Timing { hello: 1_000, ping: 15_000, pong: 10_000, close: 3_000 };
 
 fn user(n: u8) -> UserId {
     UserId::new(Timestamp(1), [n; 10])
@@ -23,6 +24,7 @@ fn identity() -> Identity {
         user: user(1),
         session: SessionId::new(Timestamp(1), [1; 10]),
         expires_at: Timestamp(1_000_000),
+        scopes: Scopes::NONE,
     }
 }
 
@@ -135,9 +137,7 @@ impl World {
 
     /// Whether the client's user has a right to this entry.
     fn may_see(&self, seq: Seq) -> bool {
-        self.moves.chunks(2).any(|stay| {
-            seq >= stay[0] && stay.get(1).is_none_or(|left| seq <= *left)
-        })
+        self.moves.chunks(2).any(|stay| seq >= stay[0] && stay.get(1).is_none_or(|left| seq <= *left))
     }
 
     fn step(&mut self, op: &Op) {
@@ -221,9 +221,14 @@ impl World {
     fn reconnect(&mut self) {
         self.session = greeted(1 << 20).0;
         self.catching = None;
-        let cursor = self.cursor.as_deref().map_or_else(Cursor::default, |text| Cursor::decode(text).unwrap());
+        let cursor =
+            self.cursor.as_deref().map_or_else(Cursor::default, |text| Cursor::decode(text).unwrap());
         let after = cursor.floor(floor(0).partition).map_or(0, |floor| floor.seq);
-        self.session.set_cursor(if cursor.floors().is_empty() { Cursor::new(vec![floor(0)]) } else { cursor });
+        self.session.set_cursor(if cursor.floors().is_empty() {
+            Cursor::new(vec![floor(0)])
+        } else {
+            cursor
+        });
         self.in_room = true;
         if !self.is_member() {
             // What was missed of a room that was left: sent without a seat, by the resume.
@@ -365,7 +370,10 @@ fn strangers_are_told_to_say_hello() {
     assert_eq!(error.problem.code, Code::Unauthorized);
     session.handle(Input::Time, Timestamp(1_000), &mut effects);
     assert_eq!(session.closing(), Some(CloseCode::HelloTimeout));
-    assert!(matches!(frames(&mut session).as_slice(), [ServerFrame::Bye { code: 4000, reconnect: true, .. }]));
+    assert!(matches!(
+        frames(&mut session).as_slice(),
+        [ServerFrame::Bye { code: 4000, reconnect: true, .. }]
+    ));
 }
 
 #[test]
@@ -376,7 +384,10 @@ fn a_bad_token_ends_the_connection_with_the_reason() {
     let problem = Problem::new(Code::Unauthorized, "the token has expired");
     session.handle(Input::Verified(Err(problem)), Timestamp(0), &mut effects);
     assert_eq!(session.closing(), Some(CloseCode::Unauthorized));
-    assert!(matches!(frames(&mut session).as_slice(), [ServerFrame::Error(_), ServerFrame::Bye { code: 4001, .. }]));
+    assert!(matches!(
+        frames(&mut session).as_slice(),
+        [ServerFrame::Error(_), ServerFrame::Bye { code: 4001, .. }]
+    ));
 }
 
 #[test]
@@ -389,7 +400,10 @@ fn a_slow_reader_is_told_so_and_holds_no_more_than_its_budget() {
         assert!(session.outbox.bytes() <= 4_096 + 256);
     }
     assert_eq!(session.closing(), Some(CloseCode::SlowReader));
-    assert!(matches!(frames(&mut session).as_slice(), [ServerFrame::Bye { code: 4100, reconnect: true, .. }]));
+    assert!(matches!(
+        frames(&mut session).as_slice(),
+        [ServerFrame::Bye { code: 4100, reconnect: true, .. }]
+    ));
     assert_eq!(session.next_time(), Timestamp(3_005));
     assert!(session.is_overdue(Timestamp(3_005)));
 }

@@ -1,0 +1,174 @@
+//! Rooms begin to be followed: subscribe, take the barrier, read the heads behind it, and only then let facts
+//! through. Many rooms at once share their reads.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use chasqui_bus::subject::{self, Lane};
+use chasqui_events::{Envelope, Partition, RoomId, Seq, UserId, room::RoomEvent};
+use chasqui_protocol::query::Standing;
+use chasqui_read_model::{RoomHeads, Stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::{
+    edge::Edge,
+    feed::{Heads, Missing, Raw},
+    fill,
+    room::Room,
+};
+
+/// Reads of members at a time.
+const MEMBER_READS: usize = 8;
+/// State facts that may lie between the projection and the barrier.
+const MOST_STATE: usize = 10_000;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The rooms could not be opened in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the rooms cannot be followed now")]
+pub(crate) struct NotOpened;
+
+/// The rooms, followed; those that were not before are opened.
+pub(crate) async fn rooms(edge: &Arc<Edge>, ids: &[RoomId]) -> Result<Vec<Arc<Room>>, NotOpened> {
+    let mut all = Vec::with_capacity(ids.len());
+    let mut new: BTreeMap<Partition, Vec<Arc<Room>>> = BTreeMap::new();
+    for id in ids {
+        let now = edge.clock.now();
+        let make = || Room::new(*id, edge.settings.large_room, now);
+        let (mut room, mut is_new) = edge.hub.room_or_new(*id, make);
+        if !is_new && !room.lease(now) {
+            // It was closed in this very moment.
+            (room, is_new) = edge.hub.room_or_new(*id, make);
+        }
+        if is_new {
+            new.entry(id.partition()).or_default().push(Arc::clone(&room));
+        }
+        all.push(room);
+    }
+    for (partition, rooms) in new {
+        // On its own, because others wait for these rooms, too.
+        tokio::spawn(open_all(Arc::clone(edge), partition, rooms));
+    }
+    let opened = async {
+        for room in &all {
+            room.until_open().await;
+        }
+    };
+    let patience = edge.settings.resume_wait * 3 + Duration::from_secs(5);
+    tokio::time::timeout(patience, opened).await.map_err(|_| NotOpened)?;
+    Ok(all)
+}
+
+/// Opens rooms of one partition; tries for as long as it takes.
+async fn open_all(edge: Arc<Edge>, partition: Partition, rooms: Vec<Arc<Room>>) {
+    for room in &rooms {
+        listen(&edge, room).await;
+    }
+    while let Err(error) = try_open(&edge, partition, &rooms).await {
+        tracing::warn!(%partition, rooms = rooms.len(), %error, "rooms cannot be followed yet");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Passes what is live in a room to its feed.
+async fn listen(edge: &Arc<Edge>, room: &Arc<Room>) {
+    let mut live = match edge.live.subscribe_room(room.id()).await {
+        Ok(live) => live,
+        Err(error) => {
+            // The connection was drained: the process is ending.
+            tracing::warn!(room = %room.id(), %error, "a room cannot be heard");
+            return;
+        }
+    };
+    let (followed, edge) = (Arc::downgrade(room), Arc::clone(edge));
+    let task = tokio::spawn(async move {
+        while let Some(fact) = live.recv().await {
+            let Some(room) = followed.upgrade() else { break };
+            let raw = Raw {
+                lane: fact.lane,
+                seq: fact.seq,
+                prev: Some(fact.prev),
+                payload: fact.payload,
+                time: fact.time,
+            };
+            room.drive(&edge, |feed, out| feed.live(&raw, out));
+        }
+    });
+    room.set_listener(task.abort_handle());
+}
+
+async fn try_open(edge: &Arc<Edge>, partition: Partition, rooms: &[Arc<Room>]) -> anyhow::Result<()> {
+    let head = edge.barrier(partition).read(&edge.log).await?.last_seq;
+    let ids: Vec<RoomId> = rooms.iter().map(|room| room.id()).collect();
+    let projected = head == 0
+        || edge.read_model.wait_for(Stream::Chat(partition), head, edge.settings.resume_wait).await.is_ok();
+    let heads = edge.read_model.room_heads(&ids).await?;
+    let opening = rooms.iter().map(|room| (Arc::clone(room), heads.get(&room.id()).copied()));
+    let opening: Vec<(Arc<Room>, Option<RoomHeads>)> = opening.collect();
+    let opened = stream::iter(opening).map(|(room, known)| async move {
+        let (heads, members) = match known {
+            Some(heads) if projected && heads.held_at.is_none() => {
+                projected_state(edge, room.id(), heads).await?
+            }
+            Some(_) | None => state_from_log(edge, room.id(), head).await?,
+        };
+        room.open(edge, heads, members);
+        anyhow::Ok(())
+    });
+    opened.buffer_unordered(MEMBER_READS).try_collect::<()>().await
+}
+
+pub(crate) const fn heads_of(heads: &RoomHeads) -> Heads {
+    Heads { state: heads.state, msg: heads.msg, rcpt: heads.rcpt, held_at: heads.held_at }
+}
+
+async fn projected_state(
+    edge: &Edge,
+    room: RoomId,
+    heads: RoomHeads,
+) -> anyhow::Result<(Heads, Vec<UserId>)> {
+    let members = edge.read_model.room_members(room).await?;
+    let mut joined = joined(&members.members);
+    if members.state_seq < heads.state {
+        let missing = Missing { after: members.state_seq, to: heads.state };
+        fold(&mut joined, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
+    }
+    Ok((heads_of(&heads), joined))
+}
+
+/// The same from the log alone where the projection is not there yet: everything up to `barrier`.
+async fn state_from_log(edge: &Edge, room: RoomId, barrier: Seq) -> anyhow::Result<(Heads, Vec<UserId>)> {
+    let last = async |lane| {
+        let last = edge.log.last(&subject::room(room, lane)).await?;
+        anyhow::Ok(last.map_or(0, |stored| stored.seq))
+    };
+    let heads = Heads {
+        state: last(Lane::State).await?,
+        msg: last(Lane::Msg).await?,
+        rcpt: last(Lane::Rcpt).await?,
+        held_at: None,
+    };
+    let members = edge.read_model.room_members(room).await?;
+    let mut joined = joined(&members.members);
+    let missing = Missing { after: members.state_seq, to: heads.state.max(barrier) };
+    fold(&mut joined, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
+    Ok((heads, joined))
+}
+
+fn joined(members: &[(UserId, Standing, chasqui_events::room::Role)]) -> Vec<UserId> {
+    let joined = members.iter().filter(|(_, standing, _)| *standing == Standing::Joined);
+    joined.map(|(user, ..)| *user).collect()
+}
+
+/// Folds state facts into who is in a room.
+fn fold(members: &mut Vec<UserId>, facts: &[Raw]) {
+    for raw in facts {
+        let Ok(envelope) = Envelope::<RoomEvent>::decode(&raw.payload) else { continue };
+        match envelope.event {
+            RoomEvent::Created(created) => members.extend(created.members.iter().map(|member| member.user)),
+            RoomEvent::MemberJoined(joined) => members.push(joined.user),
+            RoomEvent::MemberLeft(left) => members.retain(|member| *member != left.user),
+            RoomEvent::MemberRemoved(removed) => members.retain(|member| *member != removed.user),
+            RoomEvent::Renamed(_) | RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) => {}
+        }
+    }
+}
