@@ -32,16 +32,18 @@ pub(crate) struct Shared {
     pub(crate) ids: Ids,
     pub(crate) welcome: RwLock<Option<Welcome>>,
     pub(crate) cursor: RwLock<Option<String>>,
-    in_flight: Arc<Semaphore>,
+    commands: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
 }
 
 impl Shared {
-    pub(crate) fn new(cursor: Option<String>, in_flight: usize) -> Self {
+    fn new(options: &Options) -> Self {
         Self {
             ids: Ids::default(),
             welcome: RwLock::new(None),
-            cursor: RwLock::new(cursor),
-            in_flight: Arc::new(Semaphore::new(in_flight)),
+            cursor: RwLock::new(options.cursor.clone()),
+            commands: Arc::new(Semaphore::new(options.commands_in_flight.max(1))),
+            queries: Arc::new(Semaphore::new(options.queries_in_flight.max(1))),
         }
     }
 }
@@ -77,8 +79,8 @@ impl Client {
     /// Outside of a Tokio runtime.
     #[must_use]
     pub fn connect(endpoint: Endpoint, tokens: impl TokenSource, options: Options) -> (Self, Events) {
-        let shared = Arc::new(Shared::new(options.cursor.clone(), options.in_flight));
-        let (requests, inbox) = mpsc::channel(options.in_flight.clamp(1, 1024));
+        let shared = Arc::new(Shared::new(&options));
+        let (requests, inbox) = mpsc::channel(options.commands_in_flight.clamp(8, 1024));
         let (outbox, receiver) = mpsc::channel(options.event_capacity.max(2));
         let tokens = Arc::new(tokens);
         tokio::spawn(driver::run(endpoint, tokens, options, Arc::clone(&shared), inbox, outbox));
@@ -119,7 +121,7 @@ impl Client {
     /// Hands in a command and returns as soon as it has its place in the order of commands. Commands are sent in
     /// the order in which they are handed in.
     ///
-    /// Waits while [`Options::in_flight`] commands have no answer yet.
+    /// Waits while [`Options::commands_in_flight`] commands have no answer yet.
     ///
     /// # Errors
     /// [`ClientError::Stopped`], and [`ClientError::Shape`] for a frame that is no command.
@@ -231,8 +233,9 @@ impl Client {
         &self,
         frame: ClientFrame,
     ) -> Result<oneshot::Receiver<Result<Reply, ClientError>>, ClientError> {
-        let in_flight = Arc::clone(&self.shared.in_flight);
-        let permit = in_flight.acquire_owned().await.map_err(|_| ClientError::Stopped)?;
+        let is_query = matches!(frame, ClientFrame::Query { .. });
+        let in_flight = if is_query { &self.shared.queries } else { &self.shared.commands };
+        let permit = Arc::clone(in_flight).acquire_owned().await.map_err(|_| ClientError::Stopped)?;
         let (answer, receiver) = oneshot::channel();
         let request = Request::Answered { frame, answer, permit };
         self.requests.send(request).await.map_err(|_| ClientError::Stopped)?;

@@ -14,6 +14,10 @@ pub enum Event {
     Connected(Welcome),
     /// An entry of a room's timeline. Each comes once, in order within its room.
     Item(Item),
+    /// An entry of a room's timeline that comes after higher ones: the server found out late that it was missing. It
+    /// belongs before them. Messages do not come so as long as the server can read its own log; comings and goings
+    /// may.
+    Late(Item),
     /// Watermarks of a room moved. They may come more than once; a lower one than known is old news.
     Receipts {
         /// The room.

@@ -19,8 +19,10 @@ pub struct Options {
     pub limits: SocketLimits,
     /// Events that may wait for the application. See [`crate::Events`] for what happens past it.
     pub event_capacity: usize,
-    /// Commands and queries that may wait for their answers; further ones wait before they are sent.
-    pub in_flight: usize,
+    /// Commands that may wait for their answers; further ones wait before they are sent. A server takes 64.
+    pub commands_in_flight: usize,
+    /// Queries that may wait for their answers. A server takes 8.
+    pub queries_in_flight: usize,
     /// Acknowledgements are gathered so long.
     pub ack_every: Duration,
     /// The first pause before another connection is tried; the later ones double, all with jitter.
@@ -40,7 +42,8 @@ impl Default for Options {
             cursor: None,
             limits: SocketLimits::default(),
             event_capacity: 1024,
-            in_flight: 256,
+            commands_in_flight: 64,
+            queries_in_flight: 8,
             ack_every: Duration::from_millis(20),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),

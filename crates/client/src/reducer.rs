@@ -3,8 +3,9 @@
 //!
 //! Frames, commands and moments go in; frames to send and [`Step`]s come out. In the words of the protocol:
 //!
-//! - An entry of a timeline is handed over once, and per room in order: what is not above the room's last one is
-//!   old news. It is acknowledged only after it was handed over.
+//! - An entry of a timeline is handed over once, and per room in order. One that comes again is dropped; one that
+//!   comes for the first time after higher ones is told apart, as [`Event::Late`]. It is acknowledged only after it
+//!   was handed over.
 //! - A command is kept until it is answered. On a new connection all unanswered ones are sent again, in their
 //!   order, with the same ids; messages say then that they are retries.
 //! - A problem that says that the outcome is unknown, or that the server cannot right now, is no answer yet: the
@@ -200,7 +201,7 @@ impl Reducer {
 #[must_use]
 pub(crate) fn place(event: &Event) -> Option<(RoomId, Seq)> {
     match event {
-        Event::Item(Item { room, seq, .. }) => Some((*room, *seq)),
+        Event::Item(Item { room, seq, .. }) | Event::Late(Item { room, seq, .. }) => Some((*room, *seq)),
         _ => None,
     }
 }

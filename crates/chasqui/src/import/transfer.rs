@@ -1,8 +1,9 @@
 //! Sends the steps of a plan, many in flight and yet in order.
 //!
-//! One connection's commands on one room are done in the order in which they are sent. When one of them meets
-//! trouble that may pass, nothing new is sent until all answers are there; then what was not done is sent again,
-//! one at a time.
+//! One connection's messages to one room are recorded in the order in which they are sent. A server promises that of
+//! messages only, so that a coming or going waits for the answers to everything before it, and everything after it
+//! waits for its own. When a line meets trouble that may pass, nothing new is sent until all answers are there; then
+//! what was not done is sent again, one at a time.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -20,8 +21,8 @@ use super::{
     plan::{Step, What},
 };
 
-/// Commands without an answer yet.
-const IN_FLIGHT: usize = 128;
+/// Messages without an answer yet: as many as a server takes.
+const IN_FLIGHT: usize = 64;
 /// How long trouble may last before the import gives up; it can be run again.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -64,11 +65,15 @@ pub(crate) async fn transfer(
         if transfer.flying.len() == IN_FLIGHT {
             transfer.land_one().await?;
         }
-        if !transfer.troubled.is_empty() {
+        let alone = !matches!(step.what, What::Say { .. });
+        if alone || !transfer.troubled.is_empty() {
             transfer.land_all().await?;
         }
         let answer = client.submit(transfer.frame(step, false)).await?;
         transfer.flying.push_back((index, answer));
+        if alone {
+            transfer.land_all().await?;
+        }
     }
     transfer.land_all().await?;
     Ok(transfer.outcome)

@@ -146,6 +146,24 @@ fn a_connection_lost_before_the_first_cursor_is_told_as_a_reset() {
     assert_eq!(events, [Event::Reconnected { resumed: false }, Event::Reset { reason: None }]);
 }
 
+#[test]
+fn a_late_entry_is_told_once_and_acknowledged_by_itself() {
+    let mut reducer = online();
+    let mut arrives = |seq: Seq| {
+        let step = reducer.receive(ServerFrame::Item(item(room(1), seq)), 0);
+        if let Step::Event(event) = &step {
+            let (room, seq) = place(event).unwrap();
+            reducer.handed_over(room, seq);
+        }
+        (step, reducer.take_acks())
+    };
+    let ack = |seq| Some(ClientFrame::Ack { room: room(1), seq });
+    assert_eq!(arrives(8), (Step::Event(Event::Item(item(room(1), 8))), ack(8)));
+    assert_eq!(arrives(12), (Step::Event(Event::Item(item(room(1), 12))), ack(12)));
+    assert_eq!(arrives(10), (Step::Event(Event::Late(item(room(1), 10))), ack(10)), "not the highest");
+    assert_eq!(arrives(10), (Step::Nothing, ack(10)));
+}
+
 /// What can happen to a connection.
 #[derive(Clone, Debug)]
 enum Happens {

@@ -1,6 +1,6 @@
 //! What the client has of each room, and where it resumes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chasqui_events::{RoomId, Seq};
 use chasqui_protocol::{ClientFrame, Item, frame::Welcome};
@@ -10,19 +10,49 @@ use crate::Event;
 #[derive(Debug)]
 pub(super) struct Timeline {
     cursor: Option<String>,
-    /// The last entry of each room that the application has.
-    last: HashMap<RoomId, Seq>,
-    /// What it has and the server does not know of yet.
+    /// What the application has of each room.
+    rooms: HashMap<RoomId, Had>,
+    /// The entry of each room that came last, where the server does not know yet that it has.
     unacked: HashMap<RoomId, Seq>,
     connected_before: bool,
     behind: bool,
+}
+
+/// What the application has of a room: everything up to `floor`, and these.
+///
+/// Entries come in order, but for one whose loss the server found out about late. To tell that from one that comes
+/// again after a reconnect, the last ones are remembered; what lies below them is had.
+#[derive(Debug, Default)]
+struct Had {
+    floor: Seq,
+    recent: BTreeSet<Seq>,
+}
+
+/// Entries remembered per room. A loss is found out about within a tick of the server, about a second.
+const REMEMBERED: usize = 256;
+
+impl Had {
+    fn has(&self, seq: Seq) -> bool {
+        seq <= self.floor || self.recent.contains(&seq)
+    }
+
+    fn last(&self) -> Seq {
+        self.recent.last().copied().unwrap_or(self.floor)
+    }
+
+    fn take(&mut self, seq: Seq) {
+        self.recent.insert(seq);
+        if self.recent.len() > REMEMBERED {
+            self.floor = self.recent.pop_first().unwrap_or(self.floor);
+        }
+    }
 }
 
 impl Timeline {
     pub(super) fn new(cursor: Option<String>) -> Self {
         Self {
             cursor,
-            last: HashMap::new(),
+            rooms: HashMap::new(),
             unacked: HashMap::new(),
             connected_before: false,
             behind: false,
@@ -55,7 +85,7 @@ impl Timeline {
     }
 
     pub(super) fn reset(&mut self) {
-        self.last.clear();
+        self.rooms.clear();
         self.unacked.clear();
     }
 
@@ -66,17 +96,21 @@ impl Timeline {
     }
 
     pub(super) fn item(&mut self, item: Item) -> Option<Event> {
-        if self.last.get(&item.room).is_none_or(|last| item.seq > *last) {
-            return Some(Event::Item(item));
+        let had = self.rooms.get(&item.room);
+        if had.is_some_and(|had| had.has(item.seq)) {
+            // That it comes again shows that the server does not know.
+            self.unacked.insert(item.room, item.seq);
+            return None;
         }
-        // The application has it; that it comes again shows that the server does not know.
-        raise(&mut self.unacked, item.room, item.seq);
-        None
+        let late = had.is_some_and(|had| item.seq < had.last());
+        Some(if late { Event::Late(item) } else { Event::Item(item) })
     }
 
+    /// Acknowledging is "everything that was sent up to here", so that the entry that came last is what counts, and
+    /// not the highest.
     pub(super) fn handed_over(&mut self, room: RoomId, seq: Seq) {
-        raise(&mut self.last, room, seq);
-        raise(&mut self.unacked, room, seq);
+        self.rooms.entry(room).or_default().take(seq);
+        self.unacked.insert(room, seq);
     }
 
     pub(super) fn fall_behind(&mut self) {
@@ -102,9 +136,4 @@ impl Timeline {
             }
         }
     }
-}
-
-fn raise(marks: &mut HashMap<RoomId, Seq>, room: RoomId, seq: Seq) {
-    let mark = marks.entry(room).or_default();
-    *mark = (*mark).max(seq);
 }
