@@ -341,3 +341,6 @@ fn notify_identity(batch: &mut Batch, seq: Seq, by: UserId, event: &IdentityEven
         | IdentityEvent::DirectClaimed(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

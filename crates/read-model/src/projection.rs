@@ -7,7 +7,10 @@
 mod classify;
 mod transaction;
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use bson::doc;
 use chasqui_events::{Seq, Timestamp};
@@ -52,7 +55,7 @@ pub struct Writer {
     version: Version,
     stream: Stream,
     epoch: u64,
-    beats: i64,
+    beats: AtomicI64,
 }
 
 impl Writer {
@@ -70,7 +73,10 @@ impl Writer {
             let known = Checkpoint::load(store, version, stream).await?;
             if let Some(claimed) = claim_after(store, version, stream, known, incarnation, now).await? {
                 let store = store.clone();
-                return Ok((Self { store, version, stream, epoch: claimed.epoch, beats: 0 }, claimed));
+                return Ok((
+                    Self { store, version, stream, epoch: claimed.epoch, beats: AtomicI64::default() },
+                    claimed,
+                ));
             }
         }
     }
@@ -163,11 +169,11 @@ impl Writer {
     }
 
     /// Says that this worker is there, when there is nothing else to write.
-    pub async fn beat(&mut self) -> Result<(), CommitError> {
-        self.beats += 1;
+    pub async fn beat(&self) -> Result<(), CommitError> {
+        let beat = self.beats.fetch_add(1, Ordering::Relaxed);
         let result = self
             .checkpoints()
-            .update_one(self.mine(), doc! { "$set": { "beat": self.beats } })
+            .update_one(self.mine(), doc! { "$set": { "beat": beat } })
             .await
             .map_err(|error| classify::error(&error))?;
         if result.matched_count == 1 { Ok(()) } else { Err(CommitError::Fenced) }

@@ -3,6 +3,7 @@
 //! Every view names every event, so that adding one makes the compiler ask what it means there.
 
 pub mod directs;
+mod hash;
 pub mod members;
 pub mod parked;
 pub mod rooms;
@@ -13,7 +14,9 @@ pub mod users;
 use bson::{Document, doc};
 use chasqui_events::{CommandId, Envelope, Fact, RoomId, Seq, Timestamp, UserId};
 
-use crate::{CommitError, Store, Version};
+pub use hash::content_hash;
+
+use crate::{CommitError, ReadError, Store, Version};
 
 /// Where a view, or the bookkeeping beside it, is kept.
 ///
@@ -121,8 +124,13 @@ pub async fn drop_version(store: &Store, version: Version) -> Result<(), CommitE
     Ok(())
 }
 
+/// How many documents a collection has, roughly: from its statistics.
+pub async fn documents(store: &Store, version: Version, collection: Collection) -> Result<u64, ReadError> {
+    Ok(store.collection(&collection.name(version)).estimated_document_count().await?)
+}
+
 fn refused(error: mongodb::error::Error) -> CommitError {
-    crate::ReadError::from(error).into()
+    ReadError::from(error).into()
 }
 
 fn is_exists(error: &mongodb::error::Error) -> bool {

@@ -2,6 +2,8 @@
 
 use chasqui_events::{DecodeError, Envelope, Fact, RoomId, Seq, Timestamp};
 
+use crate::view::parked::Aggregate;
+
 /// The three lanes of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -20,6 +22,17 @@ pub enum Source {
     Room(RoomId, Lane),
     /// A subject of the stream `IDENT`, or one that names nothing we know.
     Identity(String),
+}
+
+impl Source {
+    /// What is parked together with facts of this source.
+    #[must_use]
+    pub fn aggregate(&self) -> Aggregate {
+        match self {
+            Self::Room(room, _) => Aggregate::Room(*room),
+            Self::Identity(subject) => Aggregate::Subject(subject.clone()),
+        }
+    }
 }
 
 /// Why a fact cannot be read, in words.
@@ -44,8 +57,6 @@ pub struct LogFact {
     pub time: Timestamp,
     /// Its fingerprint, as the log computes it.
     pub fingerprint: u64,
-    /// How many bytes it takes in the log.
-    pub size: usize,
     /// What it says.
     pub body: Result<Envelope<Fact>, Undecodable>,
 }

@@ -126,6 +126,19 @@ impl HotWriter {
     }
 }
 
+impl Hot {
+    /// Removes what the hot set says of a stream. The lists of its rooms are not trusted any more then, and expire.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn forget(&self, version: Version, stream: Stream) -> Result<(), HotError> {
+        let keys = Keys::of(version, stream);
+        let mut command = redis::cmd("DEL");
+        command.arg(&[keys.meta(), keys.heads(), keys.lanes()]);
+        self.guarded(command.query_async(&mut self.manager.clone())).await
+    }
+}
+
 pub(super) fn lanes_text(heads: &RoomHeads) -> String {
     let RoomHeads { state, msg, rcpt, held_at } = heads;
     format!("{state}:{msg}:{rcpt}:{}", held_at.unwrap_or(0))

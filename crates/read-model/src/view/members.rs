@@ -263,6 +263,9 @@ fn set(room: RoomId, user: UserId, state: MemberState, known: &mut Known, change
     let joined = |state: &MemberState| i64::from(state.standing == MemberStanding::Joined);
     let before = known.get(&user).and_then(Option::as_ref).map_or(0, joined);
     let after = joined(&state);
+    if matches!(known.get(&user), Some(None)) {
+        changes.forget_marks(room, user);
+    }
     changes.set(room, user, state.clone());
     known.insert(user, Some(state));
     after - before
@@ -283,6 +286,11 @@ struct Change {
 impl Changes {
     fn set(&mut self, room: RoomId, user: UserId, state: MemberState) {
         self.0.entry((room, user)).or_default().state = Some(state);
+    }
+
+    /// Marks from before somebody had to do with the room are nobody's, whether or not that was known then.
+    fn forget_marks(&mut self, room: RoomId, user: UserId) {
+        self.0.remove(&(room, user));
     }
 
     fn raise(&mut self, room: RoomId, raise: Raise) {
@@ -319,7 +327,7 @@ impl Change {
     }
 }
 
-fn key(room: RoomId, user: UserId) -> Bson {
+pub(crate) fn key(room: RoomId, user: UserId) -> Bson {
     stored::pair(room.as_uuid(), user.as_uuid())
 }
 
@@ -349,7 +357,7 @@ pub(crate) struct MemberDoc {
 }
 
 impl MemberDoc {
-    fn read(document: &Document) -> Result<Self, ReadError> {
+    pub(crate) fn read(document: &Document) -> Result<Self, ReadError> {
         let fields = Fields::of(Collection::Members.base(), document);
         let name = fields.text("standing")?;
         let standing = MemberStanding::ALL.into_iter().find(|standing| standing.name() == name);
@@ -367,7 +375,7 @@ impl MemberDoc {
         Ok(Self { membership, seen: fields.number("seen")? })
     }
 
-    fn state(self) -> MemberState {
+    pub(crate) fn state(self) -> MemberState {
         let Membership { standing, role, since, until, earlier, .. } = self.membership;
         MemberState { standing, role, since, until, earlier }
     }

@@ -67,7 +67,7 @@ impl Parked {
         writes.push(Collection::Parked, id(&self.aggregate), Write::Put(document));
     }
 
-    fn read(document: &Document) -> Result<Self, ReadError> {
+    pub(crate) fn read(document: &Document) -> Result<Self, ReadError> {
         let fields = Fields::of(Collection::Parked.base(), document);
         let aggregate = if fields.has("room") {
             Aggregate::Room(fields.room("room")?)

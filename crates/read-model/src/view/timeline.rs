@@ -122,7 +122,7 @@ fn add_happening(what: &Happening, document: &mut Document) {
     }
 }
 
-fn read(document: &Document) -> Result<Numbered, ReadError> {
+pub(crate) fn read(document: &Document) -> Result<Numbered, ReadError> {
     let fields = Fields::of(Collection::Timeline.base(), document);
     let item = Item {
         room: fields.room("room")?,
