@@ -1,5 +1,6 @@
 //! `chasqui admin`.
 
+mod projections;
 mod secrets;
 mod topology;
 
@@ -8,12 +9,17 @@ use std::{path::PathBuf, process::ExitCode};
 use chasqui_runtime::config::{Config, ConfigError};
 use clap::Subcommand;
 
+use self::projections::Projections;
+
 /// What an administrator does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     /// Streams and buckets, as the files in `nats/` describe them.
     #[command(subcommand)]
     Topology(Topology),
+    /// Versions of the views: list, rebuild, switch, drop.
+    #[command(subcommand)]
+    Projections(Projections),
     /// Keys and passwords.
     #[command(subcommand)]
     Secrets(Secrets),
@@ -50,6 +56,7 @@ pub(crate) async fn run(
         Admin::Topology(Topology::Apply { allow_destructive }) => {
             topology::apply(&load()?, allow_destructive).await?;
         }
+        Admin::Projections(projections) => projections::run(&load()?, projections).await?,
         // Needs no configuration: it comes before there is one.
         Admin::Secrets(Secrets::Init { dir }) => secrets::init(&dir)?,
     }

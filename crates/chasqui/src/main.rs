@@ -3,6 +3,7 @@
 mod admin;
 mod cli;
 mod health;
+mod import;
 mod output;
 mod serve;
 
@@ -42,6 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Health => runtime.block_on(health::ask(load()?.ops.listen)),
+        Command::Import(import) => runtime.block_on(import::run(import)),
         Command::Admin(admin) => runtime.block_on(admin::run(load, admin)),
     }
 }

@@ -3,9 +3,11 @@
 mod auth;
 mod bus;
 mod command_api;
+mod projector;
 mod query_api;
 mod ready;
 mod role;
+mod ws_edge;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use bus::connect;
+pub(crate) use query_api::settings as model_settings;
 pub(crate) use role::Role;
 
 use crate::cli::Serve;
@@ -51,7 +54,7 @@ fn announce(config: &Config, roles: &[Role]) {
         partitions = config.chat.partitions,
         "chasqui starts"
     );
-    tracing::info!("durability: {}", config.durability.meaning());
+    tracing::info!("{}", config.durability.meaning());
 }
 
 /// The process while it is being built.
@@ -97,14 +100,17 @@ impl<'a> Process<'a> {
     }
 
     async fn build(&mut self, roles: &[Role]) -> anyhow::Result<()> {
-        // Nobody waits for an edge that there is not.
-        self.edge_is_done.cancel();
+        if !roles.contains(&Role::WsEdge) {
+            // Nobody waits for an edge that there is not.
+            self.edge_is_done.cancel();
+        }
         for role in roles {
             let built = match role {
                 Role::Auth => auth::build(self).await,
                 Role::CommandApi => command_api::build(self, roles).await,
                 Role::QueryApi => query_api::build(self).await,
-                Role::Projector | Role::WsEdge => Ok(()),
+                Role::Projector => projector::build(self).await,
+                Role::WsEdge => ws_edge::build(self).await,
             };
             built.with_context(|| format!("starting the role {}", role.name()))?;
         }
