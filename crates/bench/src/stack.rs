@@ -27,6 +27,8 @@ const ROLES: [&str; 7] = ["admin", "auth", "command-api", "query-api", "projecto
 const READY: Duration = Duration::from_mins(1);
 /// Names the program to measure.
 pub const SERVER_VARIABLE: &str = "CHASQUI_BENCH_SERVER_BIN";
+/// Names a folder in which the servers' logs are kept.
+pub const LOGS_VARIABLE: &str = "CHASQUI_BENCH_LOGS";
 /// What the views are called in MongoDB.
 pub const DATABASE: &str = "chasqui";
 
@@ -121,7 +123,9 @@ impl Stack {
         for role in roles {
             arguments.extend(["--role".to_owned(), (*role).to_owned()]);
         }
-        let spawn = Spawn::new(&self.program, self.folder.path().join("chasqui.log")).args(arguments);
+        let log =
+            variable(LOGS_VARIABLE).unwrap_or_else(|| self.folder.path().to_owned()).join("chasqui.log");
+        let spawn = Spawn::new(&self.program, log).args(arguments);
         let spawn = self.environment.iter().fold(spawn, |spawn, (name, value)| spawn.env(name, value));
         let server = self.server.insert(Managed::start(&spawn)?);
         let ready = format!("http://{}/health/ready", socket_address(&self.ops));
@@ -254,10 +258,13 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// The program that the environment names, else the release build of this workspace.
 fn program() -> anyhow::Result<PathBuf> {
-    let named = std::env::var_os(SERVER_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let program = named.unwrap_or_else(|| workspace().join("target/release/chasqui"));
+    let program = variable(SERVER_VARIABLE).unwrap_or_else(|| workspace().join("target/release/chasqui"));
     if !program.is_file() {
         bail!(
             "{} is not there. `cargo build --release -p chasqui` makes it; {SERVER_VARIABLE} names another.",
