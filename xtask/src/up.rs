@@ -71,6 +71,7 @@ pub(crate) fn run(options: &Options, tree: &Tree, interrupt: &Interrupt) -> anyh
 
     let board = Board::new();
     let preparation = board.preparation(interrupt);
+    Servers::check_named(&preparation)?;
     let program = prepare(options, tree, interrupt, &board, &preparation)?;
     let mut settings = Settings::of_this_process(durability, &addresses);
     chasqui::make_secrets(&program, tree, interrupt, &mut settings)?;

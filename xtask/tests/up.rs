@@ -214,6 +214,28 @@ fn a_port_in_use_is_named_with_the_option_that_changes_it() {
 }
 
 #[test]
+fn a_named_server_that_does_not_answer_is_said_before_anything_is_built() {
+    let tree = Tree::new();
+    let output = tree.up().env("CHASQUI_REDIS_URL", "redis://127.0.0.1:1").output().unwrap();
+    assert!(!output.status.success());
+    assert!(said(&output).contains("CHASQUI_REDIS_URL"), "{}", said(&output));
+    assert!(!tree.root().join("target").exists());
+}
+
+#[test]
+fn a_named_server_is_used_and_left_running() {
+    let tree = Tree::new();
+    let redis = chasqui_backends::RedisServer::start_own(&chasqui_backends::RedisOptions::default()).unwrap();
+    let mut command = tree.up();
+    command.env("CHASQUI_REDIS_URL", redis.url());
+    let up = tree.start(command);
+    assert_eq!(up.row("Redis"), redis.address());
+    up.signal("INT");
+    assert!(up.ended().success());
+    redis.probe().unwrap();
+}
+
+#[test]
 fn a_backend_that_dies_is_named_and_everything_is_stopped() {
     let tree = Tree::new();
     let up = tree.start(tree.up());

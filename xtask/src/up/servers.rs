@@ -52,6 +52,21 @@ impl Servers {
         Ok(servers)
     }
 
+    /// Asks those that the environment names, so that a wrong address does not first cost a compile.
+    pub(super) fn check_named(preparation: &Preparation) -> anyhow::Result<()> {
+        let named = |kind| preparation.environment.url(kind).is_some();
+        if named(Kind::Nats) {
+            NatsServer::start_with(&NatsOptions::default(), preparation)?;
+        }
+        if named(Kind::Mongo) {
+            MongoServer::start_with(&MongoOptions::default(), preparation)?;
+        }
+        if named(Kind::Redis) {
+            RedisServer::start_with(&RedisOptions::default(), preparation)?;
+        }
+        Ok(())
+    }
+
     /// The variables that name them.
     pub(super) fn urls(&self) -> [(&'static str, String); 3] {
         [
