@@ -87,6 +87,15 @@ pub(super) async fn ensure(bus: &Bus, stream: &str, name: &str, start_after: Seq
     Ok(0)
 }
 
+/// Whether the consumer exists.
+pub(super) async fn is_there(bus: &Bus, stream: &str, name: &str) -> Result<bool, ApiError> {
+    match jetstream::request::<Info>(bus, &format!("CONSUMER.INFO.{stream}.{name}"), &()).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 pub(super) async fn delete(bus: &Bus, stream: &str, name: &str) -> Result<(), ApiError> {
     match jetstream::request::<Deleted>(bus, &format!("CONSUMER.DELETE.{stream}.{name}"), &()).await {
         Ok(_) => Ok(()),

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
-use super::{ConsumerError, ConsumerSettings, delivery::Delivery};
-use crate::{ApiError, Bus, BusError, header, jetstream};
+use super::{ConsumerError, ConsumerSettings, api, delivery::Delivery};
+use crate::{ApiError, Bus, BusError, header};
 
 /// How long the server keeps one request.
 const EXPIRES: Duration = Duration::from_secs(20);
@@ -20,13 +20,17 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Silence of this length means that it is not.
 const SILENCE: Duration = Duration::from_millis(2_500);
 
+/// Between questions while nobody takes requests: its leader is being elected.
+const PAUSE: Duration = Duration::from_millis(50);
+
 #[derive(Debug)]
 pub(super) struct Pull {
     bus: Bus,
     subscriber: Subscriber,
     link: watch::Receiver<bool>,
     next: Subject,
-    info: String,
+    stream: String,
+    name: String,
     inbox: Subject,
     request: Bytes,
     batch: usize,
@@ -59,7 +63,8 @@ impl Pull {
             subscriber,
             link: bus.state(),
             next: format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", settings.stream, settings.name).into(),
-            info: format!("CONSUMER.INFO.{}.{}", settings.stream, settings.name),
+            stream: settings.stream.clone(),
+            name: settings.name.clone(),
             inbox,
             request: request.into(),
             batch,
@@ -126,20 +131,22 @@ impl Pull {
             Status::Fine => {}
             Status::Ended(unsent) => self.owed = self.owed.saturating_sub(unsent),
             Status::Gone => return Err(ConsumerError::Taken),
-            Status::Doubtful => self.examine().await?,
+            Status::Doubtful => {
+                sleep(PAUSE).await;
+                self.examine().await?;
+            }
         }
         Ok(None)
     }
 
     /// Nothing is heard: is the consumer still there? Sits out a server that does not answer.
     async fn examine(&mut self) -> Result<(), ConsumerError> {
-        match jetstream::request::<serde_json::Value>(&self.bus, &self.info, &()).await {
-            Ok(answer) if answer.pointer("/error/err_code").is_some() => Err(ConsumerError::Taken),
-            Ok(_) | Err(ApiError::Unavailable(_)) => {
+        match api::is_there(&self.bus, &self.stream, &self.name).await {
+            Ok(false) => Err(ConsumerError::Taken),
+            Ok(true) | Err(ApiError::Unavailable(_)) => {
                 self.start_over();
                 Ok(())
             }
-            Err(error) if error.is_not_found() => Err(ConsumerError::Taken),
             Err(error) => Err(error.into()),
         }
     }
