@@ -5,7 +5,6 @@
 mod append;
 mod stored;
 
-use bytes::Bytes;
 use chasqui_events::{Partition, Seq};
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -162,11 +161,4 @@ impl Log {
 fn stream_of(subject: &str) -> Result<String, LogError> {
     subject::stream_of(subject)
         .ok_or_else(|| ApiError::Unexpected(format!("no stream stores the subject {subject:?}")))
-}
-
-/// A payload from anything that is bytes already.
-impl From<Stored> for Bytes {
-    fn from(stored: Stored) -> Self {
-        stored.payload
-    }
 }
