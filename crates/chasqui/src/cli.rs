@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{admin::Admin, import::Import, serve::Role};
+use crate::{admin::Admin, chat::Chat, import::Import, serve::Role};
 
 /// A durable, event-sourced chat server on NATS JetStream.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Config,
     /// Asks the process that listens on `ops.listen` whether it is ready; fails when it is not.
     Health,
+    /// Chats from the terminal: a small client to try things with.
+    Chat(Chat),
     /// Brings conversations in from elsewhere.
     #[command(subcommand)]
     Import(Import),

@@ -261,7 +261,7 @@ async fn connected(mut events: Events) -> anyhow::Result<()> {
         while let Some(event) = events.next().await {
             match event {
                 Event::Disconnected { why, .. } => {
-                    tracing::warn!(why, "the connection was lost; it is made anew")
+                    tracing::warn!(why, "the connection was lost; it is made anew");
                 }
                 Event::Void { id, reason, .. } => tracing::warn!(%id, reason, "a message does not stand"),
                 _ => {}

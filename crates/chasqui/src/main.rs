@@ -1,6 +1,7 @@
 //! `chasqui`: serves, administers, imports, chats. One program, so that an installation is one file.
 
 mod admin;
+mod chat;
 mod cli;
 mod health;
 mod import;
@@ -43,6 +44,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Health => runtime.block_on(health::ask(load()?.ops.listen)),
+        Command::Chat(chat) => runtime.block_on(chat::run(chat)),
         Command::Import(import) => runtime.block_on(import::run(import)),
         Command::Admin(admin) => runtime.block_on(admin::run(load, admin)),
     }

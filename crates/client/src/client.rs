@@ -214,7 +214,9 @@ impl Client {
         let answer = self.hand_in(ClientFrame::Query { reference, ask, fresh }).await?;
         match answer.await.unwrap_or(Err(ClientError::Stopped))? {
             Reply::Data(data) => Ok(data),
-            Reply::Accepted(_) | Reply::Tokens(_) => Err(ClientError::Shape("not a query's answer".to_owned())),
+            Reply::Accepted(_) | Reply::Tokens(_) => {
+                Err(ClientError::Shape("not a query's answer".to_owned()))
+            }
         }
     }
 

@@ -6,11 +6,7 @@ mod conversation;
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use chasqui_protocol::{
-    ClientFrame, CloseCode, Code,
-    close::Reconnect,
-    frame::Welcome,
-};
+use chasqui_protocol::{ClientFrame, CloseCode, Code, close::Reconnect, frame::Welcome};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
@@ -28,7 +24,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Request {
     /// A command or a query. The permit is given back with the answer.
-    Answered { frame: ClientFrame, answer: oneshot::Sender<Result<Reply, ClientError>>, permit: OwnedSemaphorePermit },
+    Answered {
+        frame: ClientFrame,
+        answer: oneshot::Sender<Result<Reply, ClientError>>,
+        permit: OwnedSemaphorePermit,
+    },
     /// A frame without an answer.
     Said(ClientFrame),
     /// Cut the connection.
@@ -112,7 +112,9 @@ impl Driver {
             let (why, at_least, kind) = match self.connect_and_converse().await {
                 End::Again { why, at_least, backoff } => (why, at_least, backoff),
                 End::Stop { why, code } => break Event::Stopped { why, code },
-                End::Closed => break Event::Stopped { why: "closed by the application".to_owned(), code: None },
+                End::Closed => {
+                    break Event::Stopped { why: "closed by the application".to_owned(), code: None };
+                }
             };
             if kind != Backoff::Growing {
                 backoff = self.new_backoff();
@@ -150,7 +152,9 @@ impl Driver {
         let (endpoint, tokens) = (self.endpoint.clone(), Arc::clone(&self.tokens));
         let (codec, limits) = (self.options.codec, self.options.limits);
         let stale = self.stale.take();
-        let Some(token) = self.meanwhile(tokens.access_token(stale.as_ref())).await else { return End::Closed };
+        let Some(token) = self.meanwhile(tokens.access_token(stale.as_ref())).await else {
+            return End::Closed;
+        };
         let token = match token {
             Ok(token) => token,
             Err(error @ TokenError::Temporary(_)) => {

@@ -14,9 +14,8 @@ pub enum Event {
     Connected(Welcome),
     /// An entry of a room's timeline. Each comes once, in order within its room.
     Item(Item),
-    /// An entry of a room's timeline that comes after higher ones: the server found out late that it was missing. It
-    /// belongs before them. Messages do not come so as long as the server can read its own log; comings and goings
-    /// may.
+    /// A change of a room that comes after messages with higher places: the server found out late that its push was
+    /// lost. Sort it in by its place. Messages never come so.
     Late(Item),
     /// Watermarks of a room moved. They may come more than once; a lower one than known is old news.
     Receipts {
@@ -60,7 +59,8 @@ pub enum Event {
     },
     /// Everything that was missed has come; what follows is live.
     CaughtUp,
-    /// A message of the user's was recorded but does not stand: nobody sees it.
+    /// A message does not stand. Usually it is the user's own, was accepted, and nobody sees it; in the rare case that
+    /// it had been pushed already, everybody in the room is told to forget it.
     Void {
         /// Its id.
         id: CommandId,

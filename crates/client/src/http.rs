@@ -137,7 +137,9 @@ impl Api {
 
     /// Ends the session of an access token.
     pub async fn logout(&self, access_token: &SecretString) -> Result<(), ApiError> {
-        self.post::<_, serde_json::Value>("/v1/commands/logout", &Logout {}, Some(access_token)).await.map(drop)
+        self.post::<_, serde_json::Value>("/v1/commands/logout", &Logout {}, Some(access_token))
+            .await
+            .map(drop)
     }
 
     /// Creates an account for the author of imported messages; needs the right to import.
@@ -148,9 +150,9 @@ impl Api {
         name: &str,
         display_name: &str,
     ) -> Result<UserId, ApiError> {
-        let body =
-            RegisterImported { id, name: name.to_owned(), display_name: display_name.to_owned() };
-        let accepted: Accepted = self.post("/v1/commands/register_imported", &body, Some(access_token)).await?;
+        let body = RegisterImported { id, name: name.to_owned(), display_name: display_name.to_owned() };
+        let accepted: Accepted =
+            self.post("/v1/commands/register_imported", &body, Some(access_token)).await?;
         accepted.user.ok_or_else(|| ApiError::Strange { endpoint: self.endpoint.clone(), status: 200 })
     }
 

@@ -16,7 +16,7 @@
 mod outbound;
 mod timeline;
 
-use chasqui_events::{RoomId, Seq, UserId};
+use chasqui_events::UserId;
 use chasqui_protocol::{
     Accepted, ClientFrame, Item, Problem, ServerFrame,
     command::Tokens,
@@ -148,8 +148,8 @@ impl Reducer {
     }
 
     /// The application took this entry: it is to be acknowledged.
-    pub fn handed_over(&mut self, room: RoomId, seq: Seq) {
-        self.timeline.handed_over(room, seq);
+    pub fn handed_over(&mut self, item: &Item) {
+        self.timeline.handed_over(item);
     }
 
     /// The application cannot take more: nothing is pushed until the next connection.
@@ -194,15 +194,6 @@ impl Reducer {
             return Step::Nothing;
         }
         event(&mut self.timeline).map_or(Step::Nothing, Step::Event)
-    }
-}
-
-/// The room and place of an entry, when the event is one.
-#[must_use]
-pub(crate) fn place(event: &Event) -> Option<(RoomId, Seq)> {
-    match event {
-        Event::Item(Item { room, seq, .. }) | Event::Late(Item { room, seq, .. }) => Some((*room, *seq)),
-        _ => None,
     }
 }
 

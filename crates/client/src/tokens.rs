@@ -47,7 +47,9 @@ impl TokenSource for SecretString {
     ) -> BoxFuture<'a, Result<AccessToken, TokenError>> {
         let same = stale.is_some_and(|stale| stale.expose_secret() == self.expose_secret());
         let token = if same {
-            Err(TokenError::Final("the token is not good any more and there is no way to renew it".to_owned()))
+            Err(TokenError::Final(
+                "the token is not good any more and there is no way to renew it".to_owned(),
+            ))
         } else {
             Ok(AccessToken { token: self.clone(), lasts: None })
         };

@@ -182,7 +182,7 @@ impl Progress {
         };
         let mut found = file.entries.iter().enumerate().filter_map(place);
         let first = found.next();
-        let last = found.last().or(first);
+        let last = found.next_back().or(first);
         Self { first_seq: first.map_or(Seq::MAX, |(_, seq)| seq), last_line: last.map(|(line, _)| line) }
     }
 

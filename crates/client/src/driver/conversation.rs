@@ -11,11 +11,7 @@ use tokio::{
 };
 
 use super::{Backoff, Driver, End, Request, again};
-use crate::{
-    Connection, ConnectionError, Event, TokenError,
-    reducer::{self, Step},
-    tokens::AccessToken,
-};
+use crate::{Connection, ConnectionError, Event, TokenError, reducer::Step, tokens::AccessToken};
 
 /// At most so many requests are written before the socket is flushed.
 const FEED: usize = 64;
@@ -24,7 +20,8 @@ const RENEW_LEFT: u32 = 5;
 const RENEW_AT_LEAST: Duration = Duration::from_secs(5);
 /// The pause before another try to renew a token.
 const RENEW_AGAIN: Duration = Duration::from_secs(2);
-/// Silence of so many ping intervals means that the connection is dead.
+/// Silence of so many ping intervals means that the connection is dead. The server pings only those from whom it hears
+/// nothing, so that it is asked before.
 const SILENT_INTERVALS: u32 = 3;
 
 /// The clocks of one connection.
@@ -32,7 +29,8 @@ struct Timers {
     acks_at: Option<Instant>,
     renew_at: Option<Instant>,
     silence: Duration,
-    dead_at: Instant,
+    heard_at: Instant,
+    asked: bool,
     /// The server said `bye`, and to stay away for so long.
     stay_away: Duration,
     /// A new token is being fetched.
@@ -49,6 +47,7 @@ enum Wake {
     Renew,
     Renewed(Result<AccessToken, TokenError>),
     Repeat,
+    Ask,
     Dead,
     CaughtUpWithEvents,
 }
@@ -94,7 +93,7 @@ impl Driver {
             let wake = self.wait(connection, timers).await;
             let done = match wake {
                 Wake::Frame(Ok(frame)) => {
-                    timers.dead_at = Instant::now() + timers.silence;
+                    timers.heard();
                     if let Some(frame) = frame {
                         self.receive(frame, timers);
                     }
@@ -132,7 +131,13 @@ impl Driver {
                     timers.renew_at = again.then(|| Instant::now() + RENEW_AGAIN);
                     Ok(())
                 }
-                Wake::Dead => return again(format!("nothing heard for {:?}", timers.silence), Backoff::Fresh),
+                Wake::Ask => {
+                    timers.asked = true;
+                    connection.send(&ClientFrame::Ping(0)).await
+                }
+                Wake::Dead => {
+                    return again(format!("nothing heard for {:?}", timers.silence), Backoff::Fresh);
+                }
                 Wake::CaughtUpWithEvents => {
                     return again("the application has caught up".to_owned(), Backoff::None);
                 }
@@ -152,6 +157,7 @@ impl Driver {
         };
         let repeat_at = self.reducer.next_repeat().map(|ms| self.instant(ms));
         let behind = self.reducer.is_behind();
+        let (silent_at, asked) = (timers.silent_at(), timers.asked);
         let half = (self.options.event_capacity / 2).max(1);
         tokio::select! {
             frame = connection.next_or_ping() => Wake::Frame(frame),
@@ -160,7 +166,7 @@ impl Driver {
             () = at(timers.renew_at) => Wake::Renew,
             token = renewed(&mut timers.renewing) => Wake::Renewed(token),
             () = at(repeat_at) => Wake::Repeat,
-            () = sleep_until(timers.dead_at) => Wake::Dead,
+            () = sleep_until(silent_at) => if asked { Wake::Dead } else { Wake::Ask },
             () = half_empty(&self.events, half), if behind => Wake::CaughtUpWithEvents,
         }
     }
@@ -189,15 +195,20 @@ impl Driver {
 
     /// Hands an event to the application if it has room for it.
     fn offer(&mut self, event: Event) {
-        let place = reducer::place(&event);
-        match self.events.try_send(event) {
+        match self.events.try_reserve() {
+            Ok(place) => {
+                if let Event::Item(item) | Event::Late(item) = &event {
+                    self.reducer.handed_over(item);
+                }
+                place.send(event);
+            }
             // An application that dropped its events takes everything.
-            Ok(()) | Err(TrySendError::Closed(_)) => {
-                if let Some((room, seq)) = place {
-                    self.reducer.handed_over(room, seq);
+            Err(TrySendError::Closed(())) => {
+                if let Event::Item(item) | Event::Late(item) = &event {
+                    self.reducer.handed_over(item);
                 }
             }
-            Err(TrySendError::Full(event)) => {
+            Err(TrySendError::Full(())) => {
                 tracing::debug!(?event, "the application is behind");
                 self.reducer.fall_behind();
             }
@@ -242,12 +253,23 @@ impl Timers {
             acks_at: None,
             renew_at: None,
             silence,
-            dead_at: Instant::now() + silence,
+            heard_at: Instant::now(),
+            asked: false,
             stay_away: Duration::ZERO,
             renewing: None,
         };
         timers.renew_after(token.lasts.or(Some(Duration::from_millis(left))));
         timers
+    }
+
+    fn heard(&mut self) {
+        self.heard_at = Instant::now();
+        self.asked = false;
+    }
+
+    /// When the silence has lasted too long: to ask, after two thirds of it, and to give up.
+    fn silent_at(&self) -> Instant {
+        self.heard_at + if self.asked { self.silence } else { self.silence / 3 * 2 }
     }
 
     fn renew_after(&mut self, lasts: Option<Duration>) {

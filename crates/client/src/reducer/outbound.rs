@@ -92,7 +92,7 @@ impl Outbound {
     pub(super) fn answered(&mut self, key: Key, answer: Result<Reply, Problem>, now_ms: i64) -> Step {
         let Some(&order) = self.order_of.get(&key) else { return Step::Nothing };
         if let (Err(problem), Some(waiting)) = (&answer, self.waiting.get_mut(&order)) {
-            let pause = pause_before_repeat(problem, waiting.tries);
+            let pause = pause_before_repeat(&key, problem, waiting.tries);
             let repeat_at = pause.map(|pause| now_ms.saturating_add(pause));
             let give_up_at = waiting.since_ms.saturating_add(self.patience_ms);
             if let Some(repeat_at) = repeat_at.filter(|at| *at <= give_up_at) {
@@ -117,9 +117,11 @@ impl Outbound {
     }
 }
 
-/// The pause before a command that was answered so is repeated; `None` when the answer is final.
-fn pause_before_repeat(problem: &Problem, tries: u32) -> Option<i64> {
-    if !matches!(problem.code, Code::Unknown | Code::Unavailable | Code::TooMany) {
+/// The pause before a command that was answered so is repeated; `None` when the answer is final. A query that is
+/// answered by a projection that lags is the caller's to repeat: it may do with an older answer.
+fn pause_before_repeat(key: &Key, problem: &Problem, tries: u32) -> Option<i64> {
+    let lags = matches!(key, Key::Query(_)) && problem.code == Code::NotYetProjected;
+    if lags || !problem.code.worth_a_retry() {
         return None;
     }
     let growing = FIRST_PAUSE_MS.saturating_mul(1 << tries.min(10)).min(LONGEST_PAUSE_MS);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use chasqui_events::{CommandId, Partition, RoomId, SessionId, Timestamp, UserId};
+use chasqui_events::{CommandId, Partition, RoomId, Seq, SessionId, Timestamp, UserId};
 use chasqui_protocol::{Code, Happening, command::Send, query::Query};
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
@@ -76,7 +76,9 @@ fn unanswered_commands_are_said_again_in_order_and_only_then_called_retries() {
     assert_eq!(frames, [send(1)], "the first time is no retry");
     assert_eq!(reducer.submit(send(2), 0), Some(send(2)));
     assert_eq!(reducer.submit(send(3), 0), Some(send(3)));
-    assert!(matches!(reducer.receive(ok(2), 0), Step::Answered(Key::Command(answered), Ok(_)) if answered == id(2)));
+    assert!(
+        matches!(reducer.receive(ok(2), 0), Step::Answered(Key::Command(answered), Ok(_)) if answered == id(2))
+    );
     reducer.disconnected();
     let (_, frames) = reducer.connected(welcome(false));
     assert_eq!(frames.len(), 2);
@@ -149,19 +151,20 @@ fn a_connection_lost_before_the_first_cursor_is_told_as_a_reset() {
 #[test]
 fn a_late_entry_is_told_once_and_acknowledged_by_itself() {
     let mut reducer = online();
-    let mut arrives = |seq: Seq| {
-        let step = reducer.receive(ServerFrame::Item(item(room(1), seq)), 0);
-        if let Step::Event(event) = &step {
-            let (room, seq) = place(event).unwrap();
-            reducer.handed_over(room, seq);
+    let mut arrives = |item: &Item| {
+        let step = reducer.receive(ServerFrame::Item(item.clone()), 0);
+        if let Step::Event(Event::Item(item) | Event::Late(item)) = &step {
+            reducer.handed_over(item);
         }
         (step, reducer.take_acks())
     };
     let ack = |seq| Some(ClientFrame::Ack { room: room(1), seq });
-    assert_eq!(arrives(8), (Step::Event(Event::Item(item(room(1), 8))), ack(8)));
-    assert_eq!(arrives(12), (Step::Event(Event::Item(item(room(1), 12))), ack(12)));
-    assert_eq!(arrives(10), (Step::Event(Event::Late(item(room(1), 10))), ack(10)), "not the highest");
-    assert_eq!(arrives(10), (Step::Nothing, ack(10)));
+    let joined = |seq| Item { what: Happening::Joined { user: user(3) }, ..item(room(1), seq) };
+    assert_eq!(arrives(&joined(8)), (Step::Event(Event::Item(joined(8))), ack(8)));
+    assert_eq!(arrives(&item(room(1), 12)), (Step::Event(Event::Item(item(room(1), 12))), ack(12)));
+    assert_eq!(arrives(&joined(10)), (Step::Event(Event::Late(joined(10))), ack(10)), "not the highest");
+    assert_eq!(arrives(&joined(10)), (Step::Nothing, ack(10)));
+    assert_eq!(arrives(&item(room(1), 11)), (Step::Nothing, ack(11)), "messages are never late");
 }
 
 /// What can happen to a connection.
@@ -261,7 +264,7 @@ impl Run {
             if self.events.len() == CAPACITY {
                 self.reducer.fall_behind();
             } else {
-                self.reducer.handed_over(item.room, item.seq);
+                self.reducer.handed_over(&item);
                 self.events.push_back(item);
             }
         }

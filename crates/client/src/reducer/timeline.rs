@@ -1,9 +1,9 @@
 //! What the client has of each room, and where it resumes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use chasqui_events::{RoomId, Seq};
-use chasqui_protocol::{ClientFrame, Item, frame::Welcome};
+use chasqui_protocol::{ClientFrame, Happening, Item, frame::Welcome};
 
 use crate::Event;
 
@@ -18,32 +18,25 @@ pub(super) struct Timeline {
     behind: bool,
 }
 
-/// What the application has of a room: everything up to `floor`, and these.
-///
-/// Entries come in order, but for one whose loss the server found out about late. To tell that from one that comes
-/// again after a reconnect, the last ones are remembered; what lies below them is had.
-#[derive(Debug, Default)]
+/// What the application has of a room: the last message, and the last entry of another kind. Messages come in order,
+/// and so do the others; one of the others may come after messages that it belongs before, when its push was lost.
+#[derive(Clone, Copy, Debug, Default)]
 struct Had {
-    floor: Seq,
-    recent: BTreeSet<Seq>,
+    message: Seq,
+    other: Seq,
 }
 
-/// Entries remembered per room. A loss is found out about within a tick of the server, about a second.
-const REMEMBERED: usize = 256;
-
 impl Had {
-    fn has(&self, seq: Seq) -> bool {
-        seq <= self.floor || self.recent.contains(&seq)
-    }
-
-    fn last(&self) -> Seq {
-        self.recent.last().copied().unwrap_or(self.floor)
-    }
-
-    fn take(&mut self, seq: Seq) {
-        self.recent.insert(seq);
-        if self.recent.len() > REMEMBERED {
-            self.floor = self.recent.pop_first().unwrap_or(self.floor);
+    fn of_the_kind_of(&mut self, item: &Item) -> &mut Seq {
+        match item.what {
+            Happening::Message { .. } => &mut self.message,
+            Happening::Created { .. }
+            | Happening::Renamed { .. }
+            | Happening::Joined { .. }
+            | Happening::Left { .. }
+            | Happening::Invited { .. }
+            | Happening::Removed { .. }
+            | Happening::RoleChanged { .. } => &mut self.other,
         }
     }
 }
@@ -96,21 +89,21 @@ impl Timeline {
     }
 
     pub(super) fn item(&mut self, item: Item) -> Option<Event> {
-        let had = self.rooms.get(&item.room);
-        if had.is_some_and(|had| had.has(item.seq)) {
+        let mut had = self.rooms.get(&item.room).copied().unwrap_or_default();
+        if item.seq <= *had.of_the_kind_of(&item) {
             // That it comes again shows that the server does not know.
             self.unacked.insert(item.room, item.seq);
             return None;
         }
-        let late = had.is_some_and(|had| item.seq < had.last());
+        let late = item.seq < had.message.max(had.other);
         Some(if late { Event::Late(item) } else { Event::Item(item) })
     }
 
     /// Acknowledging is "everything that was sent up to here", so that the entry that came last is what counts, and
     /// not the highest.
-    pub(super) fn handed_over(&mut self, room: RoomId, seq: Seq) {
-        self.rooms.entry(room).or_default().take(seq);
-        self.unacked.insert(room, seq);
+    pub(super) fn handed_over(&mut self, item: &Item) {
+        *self.rooms.entry(item.room).or_default().of_the_kind_of(item) = item.seq;
+        self.unacked.insert(item.room, item.seq);
     }
 
     pub(super) fn fall_behind(&mut self) {

@@ -1,0 +1,152 @@
+//! What a person types: a command, or something to say. Pure.
+
+/// A line, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Typed {
+    /// Nothing.
+    Nothing,
+    /// Something to say in the open conversation.
+    Say(String),
+    /// A command.
+    Command(Command),
+    /// A command that does not exist, or lacks something; what to tell about it.
+    Wrong(String),
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Lists conversations and public rooms.
+    Rooms,
+    /// Opens a conversation, by its number or name.
+    Open(String),
+    /// Opens the conversation with somebody.
+    Direct(String),
+    /// Joins a room and opens it.
+    Join(String),
+    /// Makes a room and opens it.
+    Create {
+        /// Entered by invitation only.
+        private: bool,
+        /// Its name.
+        name: String,
+    },
+    /// Leaves the open conversation.
+    Leave,
+    /// Invites somebody into the open conversation.
+    Invite(String),
+    /// Lists who is in the open conversation.
+    Who,
+    /// Shows the last messages of the open conversation.
+    History(u32),
+    /// Lists the commands.
+    Help,
+    /// Ends the program.
+    Quit,
+}
+
+/// What `/help` says.
+pub(crate) const HELP: &str = "\
+  /dm NAME          talk to somebody
+  /rooms            your conversations, with what you have not read, and the public rooms
+  /open N or NAME   open one of your conversations
+  /join NAME        join a public room, or one that you were invited to
+  /create NAME      make a public room; /create private NAME makes one for invited people
+  /invite NAME      invite somebody to the open room
+  /who              who is in the open room
+  /history [N]      the last N messages
+  /leave            leave the open room
+  /quit             leave the chat
+Anything else is said in the open conversation; a line that is to begin with / begins with //.
+\u{2713} has reached somebody's device, \u{2713}\u{2713} was read. Times are UTC.";
+
+const HISTORY: u32 = 20;
+const LONGEST_HISTORY: u32 = 200;
+
+/// Reads a line.
+pub(crate) fn parse(line: &str) -> Typed {
+    if line.trim().is_empty() {
+        return Typed::Nothing;
+    }
+    let Some(rest) = line.trim_start().strip_prefix('/') else { return Typed::Say(line.to_owned()) };
+    if rest.starts_with('/') {
+        return Typed::Say(rest.to_owned());
+    }
+    let (word, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    match command(word, argument.trim()) {
+        Ok(command) => Typed::Command(command),
+        Err(why) => Typed::Wrong(why),
+    }
+}
+
+fn command(word: &str, argument: &str) -> Result<Command, String> {
+    let needed = |what: &str| {
+        if argument.is_empty() { Err(format!("/{word} needs {what}")) } else { Ok(argument.to_owned()) }
+    };
+    match word {
+        "rooms" | "list" => Ok(Command::Rooms),
+        "open" => needed("the number or the name of a conversation; /rooms lists them").map(Command::Open),
+        "dm" | "msg" => needed("a user's name").map(Command::Direct),
+        "join" => needed("the name of a room; /rooms lists them").map(Command::Join),
+        "create" => match argument.strip_prefix("private").map(str::trim_start) {
+            Some(name) if !name.is_empty() => Ok(Command::Create { private: true, name: name.to_owned() }),
+            _ => needed("a name for the room").map(|name| Command::Create { private: false, name }),
+        },
+        "leave" => Ok(Command::Leave),
+        "invite" => needed("a user's name").map(Command::Invite),
+        "who" => Ok(Command::Who),
+        "history" if argument.is_empty() => Ok(Command::History(HISTORY)),
+        "history" => match argument.parse() {
+            Ok(count @ 1..=LONGEST_HISTORY) => Ok(Command::History(count)),
+            _ => Err(format!("/history takes a number from 1 to {LONGEST_HISTORY}")),
+        },
+        "help" | "?" => Ok(Command::Help),
+        "quit" | "exit" => Ok(Command::Quit),
+        number if number.parse::<usize>().is_ok() => Ok(Command::Open(number.to_owned())),
+        other => Err(format!("there is no /{other}; /help lists what there is")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_said_and_commands_done() {
+        let command = Typed::Command;
+        assert_eq!(parse(" hola "), Typed::Say(" hola ".to_owned()));
+        assert_eq!(parse("//etc/hosts"), Typed::Say("/etc/hosts".to_owned()));
+        assert_eq!(parse("   "), Typed::Nothing);
+        assert_eq!(parse("/dm ana"), command(Command::Direct("ana".to_owned())));
+        assert_eq!(parse("/2"), command(Command::Open("2".to_owned())));
+        assert_eq!(parse("/history"), command(Command::History(20)));
+        assert_eq!(parse("/history 5"), command(Command::History(5)));
+        let create = |private, name: &str| command(Command::Create { private, name: name.to_owned() });
+        assert_eq!(parse("/create the plaza"), create(false, "the plaza"));
+        assert_eq!(parse("/create private the hut"), create(true, "the hut"));
+        assert_eq!(parse("/create private"), create(false, "private"));
+    }
+
+    #[test]
+    fn a_wrong_command_says_what_is_right() {
+        for (line, says) in
+            [("/dm", "a user's name"), ("/history 0", "from 1"), ("/jion x", "/help"), ("/", "/help")]
+        {
+            let Typed::Wrong(why) = parse(line) else { panic!("{line} is wrong") };
+            assert!(why.contains(says), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        for word in ["dm", "rooms", "open", "join", "create", "invite", "who", "history", "leave", "quit"] {
+            assert!(HELP.contains(&format!("/{word} ")), "{word}");
+            assert!(
+                !matches!(parse(&format!("/{word} x")), Typed::Wrong(why) if why.contains("there is no")),
+                "{word}"
+            );
+        }
+    }
+}
