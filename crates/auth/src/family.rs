@@ -45,7 +45,6 @@ impl RefreshToken {
     /// The next token: the same lineage, and what this one and the nonce give.
     fn successor(&self, nonce: [u8; HALF]) -> Self {
         let mut next = self.secret.clone();
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.secret).expect("HMAC takes keys of every length");
         mac.update(&nonce);
         let bytes = mac.finalize().into_bytes();

@@ -31,9 +31,11 @@ impl NameKey {
     pub const BYTES: usize = 32;
 
     /// A key from its bytes.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of every length.
     #[must_use]
     pub fn new(key: &[u8; Self::BYTES]) -> Self {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
         Self(Hmac::new_from_slice(key).expect("HMAC takes keys of every length"))
     }
 

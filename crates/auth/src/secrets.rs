@@ -1,7 +1,6 @@
 //! The secrets of an installation, made once: `chasqui admin secrets init`.
 
 use std::{
-    fmt::Write as _,
     fs, io,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -53,32 +52,28 @@ pub fn init(directory: &Path) -> Result<Vec<Outcome>, InitError> {
         move |source| InitError { file, source }
     };
     fs::create_dir_all(directory).map_err(fail(directory))?;
-    let make: [(&str, fn() -> Option<Zeroizing<String>>); 3] =
-        [(SIGNING_KEY, SigningKey::generate_pem), (NAME_KEY, name_key), (NATS_ENVIRONMENT, nats_environment)];
-    make.into_iter()
-        .map(|(name, make)| {
+    let signing_key =
+        SigningKey::generate_pem().ok_or_else(|| io::Error::other("the system gives no randomness"));
+    let signing_key = signing_key.map_err(fail(&directory.join(SIGNING_KEY)))?;
+    [(SIGNING_KEY, signing_key), (NAME_KEY, name_key()), (NATS_ENVIRONMENT, nats_environment())]
+        .into_iter()
+        .map(|(name, text)| {
             let file = directory.join(name);
-            let text = make().ok_or_else(|| io::Error::other("the system gives no randomness"));
-            text.and_then(|text| write_new(&file, &text))
-                .map_err(fail(&file))
-                .map(|created| if created { Outcome::Created(file) } else { Outcome::Kept(file) })
+            let created = write_new(&file, &text).map_err(fail(&file))?;
+            Ok(if created { Outcome::Created(file) } else { Outcome::Kept(file) })
         })
         .collect()
 }
 
-fn name_key() -> Option<Zeroizing<String>> {
+fn name_key() -> Zeroizing<String> {
     let key = Zeroizing::new(random_bytes::<{ NameKey::BYTES }>());
-    Some(Zeroizing::new(format!("{}\n", hex::encode(*key))))
+    Zeroizing::new(format!("{}\n", hex::encode(*key)))
 }
 
-fn nats_environment() -> Option<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    for user in NATS_USERS {
-        // A letter first: nats-server reads an unquoted value of digits as a number.
-        let password = hex::encode(random_bytes::<24>());
-        writeln!(text, "CHASQUI_NATS_PASSWORD_{user}=p{password}").ok()?;
-    }
-    Some(text)
+fn nats_environment() -> Zeroizing<String> {
+    // A letter first: nats-server reads an unquoted value of digits as a number.
+    let line = |user| format!("CHASQUI_NATS_PASSWORD_{user}=p{}\n", hex::encode(random_bytes::<24>()));
+    Zeroizing::new(NATS_USERS.map(line).concat())
 }
 
 /// Writes a file that does not exist yet; false when it does.
@@ -110,8 +105,8 @@ mod tests {
         let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
         let before = [SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT].map(read);
         for name in [SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT] {
-            let mode = fs::metadata(directory.join(name)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
+            let permissions = fs::metadata(directory.join(name)).unwrap().permissions().mode();
+            assert_eq!(permissions & 0o777, 0o600, "{name}");
         }
         SigningKey::load(&directory.join(SIGNING_KEY)).unwrap();
         NameKey::load(&directory.join(NAME_KEY)).unwrap();

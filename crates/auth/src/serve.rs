@@ -75,12 +75,33 @@ pub async fn measured<R>(
     name: &'static str,
     command: impl Future<Output = Result<R, Problem>>,
 ) -> Result<R, Problem> {
-    let begun = Instant::now();
+    let stopwatch = Stopwatch::start(name);
     let result = command.await;
-    let outcome = result.as_ref().map_or_else(|problem| problem.code.as_str(), |_| "ok");
-    metrics::counter!(names::COMMANDS_TOTAL, "command" => name, "outcome" => outcome).increment(1);
-    metrics::histogram!(names::COMMAND_SECONDS, "command" => name).record(begun.elapsed());
+    stopwatch.stop(&result);
     result
+}
+
+/// Counts a command and its time, where wrapping its future would make it large.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    name: &'static str,
+    begun: Instant,
+}
+
+impl Stopwatch {
+    /// The command has arrived.
+    #[must_use]
+    pub fn start(name: &'static str) -> Self {
+        Self { name, begun: Instant::now() }
+    }
+
+    /// The command is answered.
+    pub fn stop<R>(self, result: &Result<R, Problem>) {
+        let Self { name, begun } = self;
+        let outcome = result.as_ref().map_or_else(|problem| problem.code.as_str(), |_| "ok");
+        metrics::counter!(names::COMMANDS_TOTAL, "command" => name, "outcome" => outcome).increment(1);
+        metrics::histogram!(names::COMMAND_SECONDS, "command" => name).record(begun.elapsed());
+    }
 }
 
 /// The answer to a command that does not exist.

@@ -3,18 +3,18 @@
 use bytes::Bytes;
 use chasqui_auth::{
     Caller,
-    serve::{reply, unknown},
+    serve::{Stopwatch, unknown},
 };
-use chasqui_bus::command::Incoming;
+use chasqui_bus::command::{Incoming, Reply};
 use chasqui_events::{CommandId, Timestamp};
-use chasqui_protocol::{Accepted, Problem};
+use chasqui_protocol::{Accepted, Code, Problem};
 use chasqui_runtime::{
     clock::{id_parts, now_ms},
     telemetry::TraceContext,
 };
+use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
-
-pub(crate) use chasqui_auth::serve::measured;
+use tokio::time::timeout;
 
 use crate::{
     command::{
@@ -71,19 +71,63 @@ impl Inner {
         incoming: &Incoming,
         handle: impl AsyncFnOnce(&Self, &Caller, C) -> Result<Accepted, Problem>,
     ) -> Bytes {
-        let run = async |command| {
-            let caller =
-                Caller::verify(&self.verifier, incoming.token.as_deref(), incoming.trace.as_deref()).await?;
-            handle(self, &caller, command).await
-        };
-        reply(name, &incoming.body, async |command| self.in_time(run(command)).await).await
+        let stopwatch = Stopwatch::start(name);
+        let result = self.execute(incoming, handle).await;
+        stopwatch.stop(&result);
+        Reply::from(result).encode()
+    }
+
+    async fn execute<C: DeserializeOwned>(
+        &self,
+        incoming: &Incoming,
+        handle: impl AsyncFnOnce(&Self, &Caller, C) -> Result<Accepted, Problem>,
+    ) -> Result<Accepted, Problem> {
+        let command = read(&incoming.body)?;
+        let caller =
+            Caller::verify(&self.verifier, incoming.token.as_deref(), incoming.trace.as_deref()).await?;
+        match timeout(self.timeout, handle(self, &caller, command)).await {
+            Ok(result) => result,
+            Err(_) => Err(too_late()),
+        }
     }
 
     async fn run_for_edge(&self, incoming: &Incoming) -> Bytes {
+        let stopwatch = Stopwatch::start("receipts");
         let trace = TraceContext::continue_from(incoming.trace.as_deref());
-        let run = async |command| self.in_time(receipts::handle(self, &trace, command)).await;
-        reply("receipts", &incoming.body, run).await
+        let result = match read(&incoming.body) {
+            Ok(command) => match timeout(self.timeout, receipts::handle(self, &trace, command)).await {
+                Ok(result) => result,
+                Err(_) => Err(too_late()),
+            },
+            Err(problem) => Err(problem),
+        };
+        stopwatch.stop(&result);
+        Reply::from(result).encode()
     }
+
+    /// The same for a route: in time, and counted.
+    pub(crate) async fn in_time(
+        &self,
+        name: &'static str,
+        command: BoxFuture<'_, Result<Accepted, Problem>>,
+    ) -> Result<Accepted, Problem> {
+        let stopwatch = Stopwatch::start(name);
+        let result = timeout(self.timeout, command).await.unwrap_or_else(|_| Err(too_late()));
+        stopwatch.stop(&result);
+        result
+    }
+}
+
+fn read<C: DeserializeOwned>(body: &[u8]) -> Result<C, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(Code::Malformed, format!("the command cannot be read: {error}")))
+}
+
+/// What was begun may have been recorded all the same.
+fn too_late() -> Problem {
+    let detail =
+        "this took too long; send the same again with the same id to find out whether it was recorded";
+    Problem::new(Code::Unknown, detail).retry_after_ms(1000)
 }
 
 /// Now, by this process's clock.

@@ -1,6 +1,6 @@
 //! The role `command-api`: what its commands work with.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chasqui_auth::{Caller, Verifier, refusal};
 use chasqui_bus::{
@@ -29,7 +29,7 @@ pub(crate) struct Inner {
     pub(crate) heads: Heads,
     pub(crate) users: Users,
     partitions: u16,
-    timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl CommandApi {
@@ -70,21 +70,6 @@ impl CommandApi {
 }
 
 impl Inner {
-    /// Runs a command for as long as commands may take. What was begun may have been recorded all the same.
-    pub(crate) async fn in_time<R>(
-        &self,
-        command: impl Future<Output = Result<R, Problem>>,
-    ) -> Result<R, Problem> {
-        match tokio::time::timeout(self.timeout, command).await {
-            Ok(result) => result,
-            Err(_) => Err(Problem::new(
-                Code::Unknown,
-                "this took too long; send the same again with the same id to find out whether it was recorded",
-            )
-            .retry_after_ms(1000)),
-        }
-    }
-
     /// The room as it is in memory, or in the log.
     pub(crate) async fn room(&self, room: RoomId) -> Result<Arc<VersionedRoom>, Problem> {
         self.check_partition(room)?;
@@ -124,11 +109,12 @@ impl Inner {
         let Authorship { by, at, import } = authorship;
         let change = RoomChange { room, id, by, at, import, trace: Some(&trace) };
         let decide = |state: &VersionedRoom| state.room.decide(by, command, &self.limits);
-        let mut outcome = self.rooms.execute(change, decide).await;
+        // Boxed: the rare and long way must not make room for itself in the future of every send.
+        let mut outcome = Box::pin(self.rooms.execute(change, decide)).await;
         let unsure = matches!(outcome, Ok(Outcome::AlreadySo { .. }) | Err(ExecuteError::Rejected(_)));
         if unsure {
             self.newest_room(room).await?;
-            outcome = self.rooms.execute(change, decide).await;
+            outcome = Box::pin(self.rooms.execute(change, decide)).await;
         }
         let outcome = outcome.map_err(not_executed)?;
         let seq = outcome.seq();

@@ -60,9 +60,8 @@ pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Refresh)
             return refused("expired", "the session is over; log in again");
         };
         let presented = family.present(&token, Timestamp(now_ms()), random_bytes(), auth.lifetimes);
-        match judge(auth, trace, &family, &entry, token.session, presented).await {
-            Ok(outcome) => return outcome,
-            Err(LostRace) => {}
+        if let Ok(outcome) = judge(auth, trace, &family, &entry, token.session, presented).await {
+            return outcome;
         }
     }
     Err(refusal::busy())
@@ -151,13 +150,10 @@ pub(crate) async fn end(
     for _ in 0..ATTEMPTS {
         let Some((family, entry)) = family(auth, session).await? else { return Ok(()) };
         let ended = if family.ended.is_some() { family } else { family.end(reason) };
-        match store(auth, session, &ended, &entry).await {
-            Ok(stored) => {
-                stored?;
-                announce(auth, trace, session, &ended).await;
-                return Ok(());
-            }
-            Err(LostRace) => {}
+        if let Ok(stored) = store(auth, session, &ended, &entry).await {
+            stored?;
+            announce(auth, trace, session, &ended).await;
+            return Ok(());
         }
     }
     Err(refusal::busy())

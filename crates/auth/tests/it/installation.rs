@@ -37,7 +37,8 @@ impl Installation {
             passwords: BusRole::ALL.map(|role| (role.user().to_owned(), password(role))).to_vec(),
             ..NatsOptions::default()
         };
-        let nats = tokio::task::spawn_blocking(move || NatsServer::start(&options)).await.unwrap().unwrap();
+        let nats =
+            tokio::task::spawn_blocking(move || NatsServer::start_own(&options)).await.unwrap().unwrap();
         let secrets = tempfile::tempdir().unwrap();
         secrets::init(secrets.path()).unwrap();
         let mut config = Config::default();

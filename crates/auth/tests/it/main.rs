@@ -1,5 +1,12 @@
 //! The identity commands against a real NATS server, with the real permissions.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a broken expectation is a failed test"
+)]
+
 mod installation;
 mod keys;
 mod login;

@@ -8,7 +8,7 @@ use chasqui_protocol::{Accepted, Problem, command::CreateRoom};
 
 use crate::{
     authorship::Authorship,
-    serve::{measured, now},
+    serve::now,
     service::{CommandApi, Inner},
 };
 
@@ -29,7 +29,7 @@ pub(crate) async fn endpoint(
     caller: Caller,
     Json(command): Json<CreateRoom>,
 ) -> Result<Json<Accepted>, Refusal> {
-    Ok(Json(measured("create_room", api.0.in_time(handle(&api.0, &caller, command))).await?))
+    Ok(Json(api.0.in_time("create_room", Box::pin(handle(&api.0, &caller, command))).await?))
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: CreateRoom) -> Result<Accepted, Problem> {

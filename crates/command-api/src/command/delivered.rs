@@ -8,7 +8,7 @@ use chasqui_protocol::{Accepted, Problem, command::Delivered};
 
 use super::receipts;
 use crate::{
-    serve::{measured, new_id},
+    serve::new_id,
     service::{CommandApi, Inner},
 };
 
@@ -29,7 +29,7 @@ pub(crate) async fn endpoint(
     caller: Caller,
     Json(command): Json<Delivered>,
 ) -> Result<Json<Accepted>, Refusal> {
-    Ok(Json(measured("delivered", api.0.in_time(handle(&api.0, &caller, command))).await?))
+    Ok(Json(api.0.in_time("delivered", Box::pin(handle(&api.0, &caller, command))).await?))
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Delivered) -> Result<Accepted, Problem> {

@@ -8,7 +8,7 @@ use chasqui_protocol::{Accepted, Problem, command::Leave};
 
 use crate::{
     authorship::Authorship,
-    serve::{measured, now},
+    serve::now,
     service::{CommandApi, Inner},
 };
 
@@ -27,7 +27,7 @@ pub(crate) async fn endpoint(
     caller: Caller,
     Json(command): Json<Leave>,
 ) -> Result<Json<Accepted>, Refusal> {
-    Ok(Json(measured("leave", api.0.in_time(handle(&api.0, &caller, command))).await?))
+    Ok(Json(api.0.in_time("leave", Box::pin(handle(&api.0, &caller, command))).await?))
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Leave) -> Result<Accepted, Problem> {

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     authorship::Authorship,
-    serve::{measured, now},
+    serve::now,
     service::{CommandApi, Inner},
 };
 
@@ -43,7 +43,7 @@ pub(crate) async fn endpoint(
     caller: Caller,
     Json(command): Json<OpenDirect>,
 ) -> Result<Json<Accepted>, Refusal> {
-    Ok(Json(measured("open_direct", api.0.in_time(handle(&api.0, &caller, command))).await?))
+    Ok(Json(api.0.in_time("open_direct", Box::pin(handle(&api.0, &caller, command))).await?))
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: OpenDirect) -> Result<Accepted, Problem> {

@@ -8,7 +8,7 @@ use chasqui_protocol::{Accepted, Problem, command::Remove};
 
 use crate::{
     authorship::Authorship,
-    serve::{measured, now},
+    serve::now,
     service::{CommandApi, Inner},
 };
 
@@ -30,7 +30,7 @@ pub(crate) async fn endpoint(
     caller: Caller,
     Json(command): Json<Remove>,
 ) -> Result<Json<Accepted>, Refusal> {
-    Ok(Json(measured("remove", api.0.in_time(handle(&api.0, &caller, command))).await?))
+    Ok(Json(api.0.in_time("remove", Box::pin(handle(&api.0, &caller, command))).await?))
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Remove) -> Result<Accepted, Problem> {

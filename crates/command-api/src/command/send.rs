@@ -20,7 +20,7 @@ use chasqui_runtime::clock::random_bytes;
 use crate::{
     authorship::Authorship,
     routes::FindSent,
-    serve::{measured, now},
+    serve::now,
     service::{CommandApi, Inner},
 };
 
@@ -52,7 +52,7 @@ pub(crate) async fn endpoint(
             return Ok(Json(sent));
         }
     }
-    Ok(Json(measured("send", api.0.in_time(handle(&api.0, &caller, command))).await?))
+    Ok(Json(api.0.in_time("send", Box::pin(handle(&api.0, &caller, command))).await?))
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Send) -> Result<Accepted, Problem> {
