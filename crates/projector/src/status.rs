@@ -66,6 +66,13 @@ impl Board {
         self.publish();
     }
 
+    /// Workers for these streams begin.
+    pub(crate) fn start(&self, version: Version, streams: impl Iterator<Item = Stream>) {
+        let workers = streams.map(|stream| ((version, stream), Status::Starting));
+        self.0.state.lock().workers.extend(workers);
+        self.publish();
+    }
+
     pub(crate) fn set(&self, version: Version, stream: Stream, status: Status) {
         self.0.state.lock().workers.insert((version, stream), status);
         self.publish();

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Settings,
-    status::{Board, Sign, Status},
+    status::{Board, Sign},
     worker::Worker,
 };
 
@@ -85,9 +85,9 @@ impl Projector {
 
     fn start(&mut self, version: Version) {
         let stop = CancellationToken::new();
+        self.board.start(version, Stream::all(self.settings.partitions));
         let workers = Stream::all(self.settings.partitions).map(|stream| {
             let sign = Sign { board: self.board.clone(), version, stream };
-            sign.set(Status::Starting);
             let worker =
                 Worker::new(self.bus.clone(), self.model.clone(), self.settings.clone(), sign, stop.clone());
             tokio::spawn(worker.run())

@@ -34,6 +34,8 @@ pub(crate) struct Worker {
     batch: usize,
     /// The store has refused a message as stored before: look every id up.
     suspicious: bool,
+    /// The epoch of the last claim: only an own claim is renewed. `None` to claim in any case.
+    epoch: Option<u64>,
 }
 
 /// Why a worker's life ends, and what comes then.
@@ -77,6 +79,7 @@ impl From<ClaimError> for End {
     fn from(error: ClaimError) -> Self {
         match error {
             ClaimError::AnotherLog { .. } => Self::LogChanged(error.to_string()),
+            ClaimError::Fenced => Self::Fenced,
             ClaimError::Read(error) => error.into(),
         }
     }
@@ -128,6 +131,7 @@ impl Worker {
             sign,
             stop,
             suspicious: false,
+            epoch: None,
         }
     }
 
@@ -154,6 +158,7 @@ impl Worker {
             End::Fenced => {
                 tracing::info!(%stream, %version, "another projector has claimed the stream; standing by");
                 self.sign.set(Status::Standby);
+                self.epoch = None;
                 return self.stand_by().await;
             }
             End::LogChanged(reason) => {

@@ -4,6 +4,7 @@
 //! position that it began from. So a batch is there as a whole or not at all, twice the same batch is once, and a
 //! worker that was replaced while it slept cannot write.
 
+mod claim;
 mod classify;
 mod transaction;
 
@@ -14,7 +15,8 @@ use std::{
 
 use bson::doc;
 use chasqui_events::{Seq, Timestamp};
-use tokio::try_join;
+use mongodb::ClientSession;
+use tokio::{sync::Mutex, try_join};
 
 use crate::{
     Checkpoint, CommitError, ReadError, Store, Stream, Version,
@@ -35,7 +37,8 @@ use crate::{
 pub enum ClaimError {
     /// The views were folded from another log: the stream was created anew since.
     #[error(
-        "the views were folded from a stream created at {known}, and this one was created at {found} (nanoseconds)"
+        "the log is not the one that was folded: that was created at {known}, this one at {found} (nanoseconds since \
+         the Unix epoch). Restore the log, or drop the views and fold them anew"
     )]
     AnotherLog {
         /// When the stream that was folded was created.
@@ -43,6 +46,9 @@ pub enum ClaimError {
         /// When this one was.
         found: i64,
     },
+    /// The claim that was to be renewed is not the last one any more.
+    #[error("another worker has claimed the stream")]
+    Fenced,
     /// The store does not answer.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -56,27 +62,35 @@ pub struct Writer {
     stream: Stream,
     epoch: u64,
     beats: AtomicI64,
+    /// The one session of all transactions of this claim. Whoever claims next ends it.
+    session: Mutex<ClientSession>,
 }
 
 impl Writer {
     /// Claims a stream: from now on every other worker's writes to it fail. `incarnation` is when the stream was
     /// created. Gives where to go on from.
+    ///
+    /// With `renew`, the epoch of an own earlier claim, only if nobody else has claimed the stream since.
     pub async fn claim(
         store: &Store,
         version: Version,
         stream: Stream,
         incarnation: i64,
         now: Timestamp,
+        renew: Option<u64>,
     ) -> Result<(Self, Checkpoint), ClaimError> {
         let now = u64::try_from(now.millis()).unwrap_or(0);
+        let session = store.client().start_session().await.map_err(ReadError::from)?;
+        let claim = claim::Claim { store, version, stream, incarnation, now, session: session.id() };
         loop {
-            let known = Checkpoint::load(store, version, stream).await?;
-            if let Some(claimed) = claim_after(store, version, stream, known, incarnation, now).await? {
-                let store = store.clone();
-                return Ok((
-                    Self { store, version, stream, epoch: claimed.epoch, beats: AtomicI64::default() },
-                    claimed,
-                ));
+            let known = claim.known().await?;
+            if renew.is_some_and(|mine| known.as_ref().is_none_or(|known| known.checkpoint.epoch != mine)) {
+                return Err(ClaimError::Fenced);
+            }
+            if let Some(claimed) = claim.after(known).await? {
+                let (store, epoch) = (store.clone(), claimed.epoch);
+                let (beats, session) = (AtomicI64::default(), Mutex::new(session));
+                return Ok((Self { store, version, stream, epoch, beats, session }, claimed));
             }
         }
     }
@@ -188,40 +202,6 @@ impl Writer {
     }
 }
 
-/// One try to claim; `None` when somebody else was faster.
-async fn claim_after(
-    store: &Store,
-    version: Version,
-    stream: Stream,
-    known: Option<Checkpoint>,
-    incarnation: i64,
-    now: u64,
-) -> Result<Option<Checkpoint>, ClaimError> {
-    let collection = store.collection(&Collection::Checkpoints.name(version));
-    let Some(known) = known else {
-        let first = Checkpoint { epoch: now.max(1), incarnation, ..Checkpoint::default() };
-        let mut document = first.fields();
-        document.insert("_id", stream.to_string());
-        return match collection.insert_one(document).await {
-            Ok(_) => Ok(Some(first)),
-            Err(error) if matches!(classify::error(&error), CommitError::Duplicate(_)) => Ok(None),
-            Err(error) => Err(ReadError::from(error).into()),
-        };
-    };
-    if known.incarnation != incarnation && known.pos > 0 {
-        return Err(ClaimError::AnotherLog { known: known.incarnation, found: incarnation });
-    }
-    let next = Checkpoint { epoch: now.max(known.epoch + 1), incarnation, ..known };
-    let filter = doc! {
-        "_id": stream.to_string(),
-        "epoch": stored::seq(known.epoch),
-        "pos": stored::seq(known.pos),
-    };
-    let set = doc! { "$set": next.fields() };
-    let result = collection.update_one(filter, set).await.map_err(ReadError::from)?;
-    Ok((result.matched_count == 1).then_some(next))
-}
-
 /// Whether the owner of a stream shows signs of life: two different values mean that it does.
 pub async fn signs_of_life(
     store: &Store,
@@ -230,10 +210,5 @@ pub async fn signs_of_life(
 ) -> Result<Option<(Checkpoint, i64)>, ReadError> {
     let collection = store.collection(&Collection::Checkpoints.name(version));
     let found = collection.find_one(doc! { "_id": stream.to_string() }).await?;
-    found
-        .map(|found| {
-            let beat = stored::Fields::of("checkpoints", &found);
-            Ok((Checkpoint::read(&found)?, beat.optional("beat", stored::Fields::signed)?.unwrap_or(0)))
-        })
-        .transpose()
+    found.map(|found| Ok((Checkpoint::read(&found)?, claim::beat(&found)?))).transpose()
 }

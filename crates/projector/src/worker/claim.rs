@@ -9,7 +9,7 @@ use super::{End, Worker};
 
 impl Worker {
     /// Claims the stream, and makes sure of the log.
-    pub(super) async fn claim(&self) -> Result<(Writer, Checkpoint, StreamHead), End> {
+    pub(super) async fn claim(&mut self) -> Result<(Writer, Checkpoint, StreamHead), End> {
         let (store, stream, version) = (self.model.store(), self.sign.stream, self.sign.version);
         match Pointer::load(store).await? {
             Some(pointer) if pointer.versions.contains(&version) => {}
@@ -17,7 +17,9 @@ impl Worker {
         }
         let head = self.log.head(&stream.to_string()).await?;
         let now = Timestamp(clock::now_ms());
-        let (writer, checkpoint) = Writer::claim(store, version, stream, head.incarnation, now).await?;
+        let claim = Writer::claim(store, version, stream, head.incarnation, now, self.epoch);
+        let (writer, checkpoint) = claim.await?;
+        self.epoch = Some(writer.epoch());
         self.verify(&checkpoint).await?;
         tracing::info!(
             %stream, %version, epoch = writer.epoch(), position = checkpoint.pos, head = head.last_seq,

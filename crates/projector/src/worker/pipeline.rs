@@ -40,6 +40,8 @@ pub(super) struct Life<'a> {
     /// Lies here while nothing is being written.
     pub(super) hands: Option<Hands>,
     writing: Option<Writing>,
+    /// What there was to fold when the life began.
+    lag: u64,
     was_there: bool,
 }
 
@@ -79,8 +81,7 @@ impl Worker {
         if self.suspicious {
             fold.suspect_repeats();
         }
-        let mut was_there = false;
-        self.sign.behind(head.last_seq.saturating_sub(checkpoint.pos), &mut was_there);
+        let lag = head.last_seq.saturating_sub(checkpoint.pos);
         let writer = Arc::new(writer);
         let hands = Hands {
             writer: Arc::clone(&writer),
@@ -95,7 +96,8 @@ impl Worker {
             folded: checkpoint,
             hands: Some(hands),
             writing: None,
-            was_there,
+            lag,
+            was_there: false,
         })
     }
 }
@@ -113,7 +115,10 @@ impl Life<'_> {
             max_bytes: self.worker.settings.batch_bytes,
             linger: self.worker.settings.batch_wait,
         };
+        // Made anew with every claim: so that whoever had it before gets nothing more of what is ours.
+        PartitionConsumer::delete(&self.worker.bus, &settings.stream, &settings.name).await?;
         let mut consumer = PartitionConsumer::open(&self.worker.bus, settings).await?;
+        self.worker.sign.behind(self.lag, &mut self.was_there);
         let mut beat = interval(self.worker.settings.beat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = self.worker.stop.clone();

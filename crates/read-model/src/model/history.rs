@@ -101,8 +101,9 @@ impl ReadModel {
         let items: Vec<Item> = entries.into_iter().map(|Numbered { item, .. }| item).collect();
         Ok(History {
             items,
+            // Where nothing is visible, there is nothing older or newer either.
             older: low > first && last >= first,
-            newer: high < last,
+            newer: high < last && last >= first,
             held_at: doc.heads.held_at,
         })
     }

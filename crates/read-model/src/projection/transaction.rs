@@ -38,7 +38,7 @@ pub(super) async fn commit(
     prev: Seq,
     to: &Checkpoint,
 ) -> Result<(), CommitError> {
-    let mut session = writer.store.client().start_session().await.map_err(|error| classify::error(&error))?;
+    let mut session = writer.session.lock().await;
     let mut pause = PAUSE;
     let mut tries = 0;
     loop {
