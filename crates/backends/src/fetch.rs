@@ -11,7 +11,7 @@ mod wheel;
 
 use crate::locate::cached_program;
 use crate::pins::Pins;
-use crate::server::Preparation;
+use crate::preparation::Preparation;
 use crate::{Error, Kind, Origin, Program};
 
 /// Fetches what the pins say for this kind.

@@ -25,6 +25,7 @@
 //! Everything blocks: a server answers in a fraction of a second, and `xtask` needs no async runtime.
 //! From async code call it in `spawn_blocking` where a pause of that length matters.
 
+mod address;
 mod environment;
 mod error;
 mod fetch;
@@ -33,6 +34,7 @@ mod mongo;
 mod nats;
 mod pins;
 mod port;
+mod preparation;
 mod process;
 mod progress;
 mod redis;
@@ -44,10 +46,11 @@ pub use locate::{Found, Kind, Origin, Product, Program};
 pub use mongo::{Mongo, MongoOptions};
 pub use nats::{Durability, Nats, NatsOptions};
 pub use port::{PortLease, is_free as port_is_free};
+pub use preparation::Preparation;
 pub use process::{Managed, Spawn, kill_all, run_tool, tail};
 pub use progress::{Interrupt, PrintToStderr, Reporter, Step};
 pub use redis::{Redis, RedisOptions};
-pub use server::{Backend, Place, Preparation, Server};
+pub use server::{Backend, Place, Server};
 
 /// A running NATS server with `JetStream`.
 pub type NatsServer = Server<Nats>;

@@ -127,6 +127,18 @@ pub struct Program {
     pub origin: Origin,
 }
 
+impl Program {
+    /// Its path, and where it was found, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let origin = match self.origin {
+            Origin::Path => "on PATH",
+            Origin::Cache => "cached",
+        };
+        format!("{} ({origin})", self.path.display())
+    }
+}
+
 /// The outcome of looking, before anything is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {

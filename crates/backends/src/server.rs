@@ -3,56 +3,18 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::address;
 use crate::port::PortLease;
+use crate::preparation::Preparation;
 use crate::process::{Managed, Spawn};
-use crate::progress::{Interrupt, PrintToStderr, Reporter};
-use crate::{Environment, Error, Found, Kind, Origin, Program, fetch};
-
-/// Where things come from, who is told about it, and who may stop it.
-#[derive(Clone)]
-pub struct Preparation {
-    /// URLs, `PATH`, the cache.
-    pub environment: Environment,
-    /// Gets every step of a download or compile.
-    pub reporter: Arc<dyn Reporter>,
-    /// Stops a download or compile.
-    pub interrupt: Interrupt,
-}
-
-impl Default for Preparation {
-    /// This process's environment, lines on standard error.
-    fn default() -> Self {
-        Self {
-            environment: Environment::from_process(),
-            reporter: Arc::new(PrintToStderr::default()),
-            interrupt: Interrupt::default(),
-        }
-    }
-}
-
-impl Preparation {
-    /// A program of this kind: on `PATH`, in the cache, or fetched now.
-    pub fn program(&self, kind: Kind) -> Result<Program, Error> {
-        match self.environment.find_program(kind)? {
-            Some(program) => Ok(program),
-            None => fetch::fetch(kind, self),
-        }
-    }
-
-    /// The same, unless a URL in the environment makes a program unnecessary.
-    pub fn ensure(&self, kind: Kind) -> Result<Found, Error> {
-        match self.environment.url(kind) {
-            Some(url) => Ok(Found::Url(url.to_owned())),
-            None => self.program(kind).map(Found::Program),
-        }
-    }
-}
+use crate::progress::Interrupt;
+use crate::{Error, Kind, Program};
 
 /// Where a server lives. Left empty: a free port and a temporary folder that goes when the server does.
 #[derive(Clone, Debug, Default)]
@@ -161,7 +123,7 @@ impl<B: Backend> Server<B> {
     }
 
     fn external(url: &str) -> Result<Self, Error> {
-        let address = address_of(url, B::KIND)?;
+        let address = address::of(url, B::KIND)?;
         let server = Self { url: url.to_owned(), address, owned: None, backend: std::marker::PhantomData };
         server.wait_ready(Duration::from_secs(10))?;
         Ok(server)
@@ -378,69 +340,4 @@ fn temporary_folder() -> Result<TempDir, Error> {
         .prefix("chasqui-backend-")
         .tempdir()
         .map_err(Error::io("creating a temporary folder in", &base))
-}
-
-/// Host and port of a URL.
-fn address_of(url: &str, kind: Kind) -> Result<String, Error> {
-    let bad = || Error::BadUrl {
-        variable: kind.url_variable(),
-        url: without_credentials(url),
-        example: kind.example_url(),
-    };
-    let (_, rest) = url.split_once("://").ok_or_else(bad)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-    // A list of replica-set members or cluster nodes: the first will do for asking.
-    let host = hosts.split(',').next().unwrap_or(hosts);
-    if host.is_empty() {
-        return Err(bad());
-    }
-    let bracketed = host.starts_with('[') && !host.contains("]:");
-    match host.rsplit_once(':') {
-        Some((_, port)) if !bracketed => port.parse::<u16>().map(|_| host.to_owned()).map_err(|_| bad()),
-        _ => Ok(format!("{host}:{}", kind.default_port())),
-    }
-}
-
-fn without_credentials(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => url.to_owned(),
-    }
-}
-
-impl Program {
-    /// Its path, and where it was found, for people.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let origin = match self.origin {
-            Origin::Path => "on PATH",
-            Origin::Cache => "cached",
-        };
-        format!("{} ({origin})", self.path.display())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn host_and_port_of_urls() {
-        let of = |url| address_of(url, Kind::Mongo).unwrap();
-        assert_eq!(of("mongodb://127.0.0.1:2000/?directConnection=true"), "127.0.0.1:2000");
-        assert_eq!(of("mongodb://me:p@ss@host/db"), "host:27017");
-        assert_eq!(of("mongodb://a:1,b:2"), "a:1");
-        assert_eq!(of("mongodb://[::1]"), "[::1]:27017");
-        assert_eq!(of("mongodb://[::1]:5"), "[::1]:5");
-    }
-
-    #[test]
-    fn a_bad_url_is_named_without_its_password() {
-        for url in ["localhost", "redis://", "redis://me:secret@host:port"] {
-            let error = address_of(url, Kind::Redis).unwrap_err().to_string();
-            assert!(error.contains("CHASQUI_REDIS_URL"), "{error}");
-            assert!(!error.contains("secret"), "{error}");
-        }
-    }
 }

@@ -7,8 +7,8 @@ use std::{env, fs};
 use super::entry::{self, BUILT};
 use super::{Target, checksum, wheel};
 use crate::pins::{CratePin, Pins};
+use crate::preparation::Preparation;
 use crate::process::{Spawn, run_tool, tail};
-use crate::server::Preparation;
 use crate::{Environment, Error, Step};
 
 /// Makes sure that the entry of the server is in the cache.

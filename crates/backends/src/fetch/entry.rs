@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::server::Preparation;
+use crate::preparation::Preparation;
 use crate::{Error, Step};
 
 /// Makes sure that the entry exists: `build` fills the folder it is given, which then becomes the entry.

@@ -13,8 +13,8 @@ use zip::ZipArchive;
 use super::entry::{self, BUILT};
 use super::{Target, checksum};
 use crate::pins::{Wheel, WheelPin};
+use crate::preparation::Preparation;
 use crate::process::{Spawn, run_tool, tail};
-use crate::server::Preparation;
 use crate::{Error, Step};
 
 /// Makes sure that the entry `<program>-<version>` holds what the pin keeps of its wheel.
