@@ -53,7 +53,7 @@ impl Cursor {
         self.floors.get(at)
     }
 
-    /// As text for the client: base64url of a version byte and the floors.
+    /// As text for the client: base64url of a version byte, the floors and a check.
     pub(crate) fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(2 + self.floors.len() * 32);
         bytes.push(VERSION);
@@ -65,6 +65,8 @@ impl Cursor {
             write_varint(&mut bytes, floor.known);
             bytes.extend_from_slice(&floor.fingerprint.to_be_bytes());
         }
+        let check = check(&bytes);
+        bytes.extend_from_slice(&check);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -74,7 +76,10 @@ impl Cursor {
             return Err(NotACursor);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotACursor)?;
-        let mut rest = bytes.as_slice();
+        let (mut rest, written) = bytes.split_last_chunk().ok_or(NotACursor)?;
+        if check(rest) != *written {
+            return Err(NotACursor);
+        }
         if take::<1>(&mut rest)? != [VERSION] {
             return Err(NotACursor);
         }
@@ -89,6 +94,12 @@ impl Cursor {
         }
         if rest.is_empty() { Ok(Self { floors }) } else { Err(NotACursor) }
     }
+}
+
+/// Four bytes that show a cursor that was damaged on its way: FNV-1a of the others.
+fn check(bytes: &[u8]) -> [u8; 4] {
+    let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    bytes.iter().fold(0x811c_9dc5, mix).to_be_bytes()
 }
 
 /// No cursor is longer: every partition there can be, each at its longest, in base64.
@@ -172,6 +183,8 @@ mod tests {
             if let Some(first) = bytes.first_mut() {
                 *first = VERSION;
             }
+            let check = check(&bytes);
+            bytes.extend_from_slice(&check);
             if let Ok(cursor) = Cursor::decode(&URL_SAFE_NO_PAD.encode(&bytes)) {
                 prop_assert_eq!(Cursor::decode(&cursor.encode()), Ok(cursor));
             }
@@ -183,12 +196,22 @@ mod tests {
             let cut = cut.min(text.len());
             prop_assert_eq!(Cursor::decode(&text[..text.len() - cut]), Err(NotACursor));
         }
+
+        #[test]
+        fn a_damaged_cursor_is_refused(floor in any_floor(), at: proptest::sample::Index, by in 1u8..255) {
+            let mut bytes = URL_SAFE_NO_PAD.decode(Cursor::new(vec![floor]).encode()).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] ^= by;
+            prop_assert_eq!(Cursor::decode(&URL_SAFE_NO_PAD.encode(bytes)), Err(NotACursor));
+        }
     }
 
     #[test]
     fn a_lying_count_allocates_nothing() {
         let mut bytes = vec![VERSION];
         write_varint(&mut bytes, u64::MAX);
+        let check = check(&bytes);
+        bytes.extend_from_slice(&check);
         assert_eq!(Cursor::decode(&URL_SAFE_NO_PAD.encode(bytes)), Err(NotACursor));
     }
 }

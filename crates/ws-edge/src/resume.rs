@@ -27,7 +27,7 @@ use crate::{
     frame::Shared,
     meters::Meters,
     opening,
-    room::{Room, Seated, author_of},
+    room::{Hear, Room, Seated, author_of},
     session::{Attached, Entry, Released},
     slices::{self, NoSlice},
 };
@@ -41,6 +41,12 @@ pub(crate) enum Stop {
     /// The connection is gone.
     #[error("the connection is gone")]
     Gone,
+    /// The caller is not in the room any more, as its state lane says up to here.
+    #[error("the caller left the room at or before {state}")]
+    Out {
+        /// The last fact of the state lane.
+        state: Seq,
+    },
     /// A store or the log does not answer.
     #[error("temporarily unavailable: {0}")]
     Unavailable(String),
@@ -193,9 +199,22 @@ async fn go_through(
                 continue;
             }
         }
-        go_through_one(edge, connection, membership, cursor).await?;
+        let mut membership = membership.clone();
+        while let Err(stop) = go_through_one(edge, connection, &membership, cursor).await {
+            let Stop::Out { state } = stop else { return Err(stop) };
+            // They left after the memberships were read: what was missed ends there.
+            membership = read_again(edge, &membership, state).await?;
+        }
     }
     Ok(())
+}
+
+async fn read_again(edge: &Edge, membership: &Membership, state: Seq) -> Result<Membership, Stop> {
+    let stream = Stream::of(membership.room);
+    let waited = edge.read_model.wait_for(stream, state, edge.settings.resume_wait).await;
+    waited.map_err(|error| Stop::Unavailable(error.to_string()))?;
+    let read = edge.read_model.membership(membership.room, membership.user).await?;
+    read.ok_or_else(|| Stop::Unavailable("a membership is gone".to_owned()))
 }
 
 async fn go_through_one(
@@ -245,7 +264,8 @@ async fn join_live(
     marked: Seq,
 ) -> Result<(), Stop> {
     for followed in opening::rooms(edge, &[room]).await? {
-        if followed.attach(connection, None, marked) == Seated::Closed {
+        let ask = Hear { after: None, marked, announce: None };
+        if followed.attach(connection, ask, edge.clock.now()) == Seated::Closed {
             return Err(Stop::Unavailable("a room was closed".to_owned()));
         }
     }
@@ -265,10 +285,17 @@ async fn reset(
         session.set_cursor(begin);
         session.push_cursor(now);
     });
-    for membership in memberships.iter().filter(|one| one.standing == MemberStanding::Joined) {
+    for membership in memberships {
+        if membership.standing != MemberStanding::Joined {
+            if connection.session().is_seated(membership.room) {
+                depart(edge, connection, membership.room);
+            }
+            continue;
+        }
         let followed = opening::rooms(edge, &[membership.room]).await?;
         for room in followed {
-            match room.attach(connection, None, membership.delivered) {
+            let ask = Hear { after: None, marked: membership.delivered, announce: None };
+            match room.attach(connection, ask, now) {
                 // It was catching up when it turned out that there is too much.
                 Seated::As(Attached::Already, heads) => {
                     let mut upto = heads.timeline();
@@ -276,7 +303,7 @@ async fn reset(
                         upto = head;
                     }
                 }
-                Seated::As(..) | Seated::NotAMember | Seated::Closed => {}
+                Seated::As(..) | Seated::NotAMember(_) | Seated::Closed => {}
             }
         }
     }
@@ -291,14 +318,12 @@ async fn catch_up(
     stay: Stay,
     marked: Seq,
 ) -> Result<(), Stop> {
-    if let Some(from) = stay.announce {
-        let now = edge.clock.now();
-        connection.touch(|session| session.push(&ServerFrame::RoomEntered { room: id, from }, now));
-    }
     let Some(until) = stay.until else {
-        return catch_up_to_live(edge, connection, id, stay.after, marked).await;
+        return catch_up_to_live(edge, connection, id, stay, marked).await;
     };
-    let attached = connection.touch(|session| session.attach(id, stay.after, until, marked));
+    let entered = |from| Shared::new(ServerFrame::RoomEntered { room: id, from }).in_codec(connection.codec);
+    let (announce, now) = (stay.announce.map(entered), edge.clock.now());
+    let attached = connection.touch(|session| session.attach(id, (stay.after, until), marked, announce, now));
     if attached == Attached::Catching {
         send(edge, connection, id, stay.after, until).await?;
     }
@@ -316,10 +341,12 @@ async fn catch_up_to_live(
     edge: &Arc<Edge>,
     connection: &Arc<Connection>,
     id: RoomId,
-    after: Seq,
+    stay: Stay,
     marked: Seq,
 ) -> Result<(), Stop> {
-    let (room, seated) = seat(edge, connection, id, after, marked).await?;
+    let Stay { announce, after, .. } = stay;
+    let ask = Hear { after: Some(after), marked, announce };
+    let (room, seated) = seat(edge, connection, id, ask).await?;
     let heads = match seated {
         Seated::As(Attached::Closed, _) => return Err(Stop::Gone),
         Seated::As(Attached::Live | Attached::Already, heads) => heads,
@@ -336,8 +363,8 @@ async fn catch_up_to_live(
             }
             heads
         }
-        // Out again since the memberships were read: the next hello tells.
-        Seated::NotAMember | Seated::Closed => return Ok(()),
+        Seated::NotAMember(state) => return Err(Stop::Out { state }),
+        Seated::Closed => return Ok(()),
     };
     if heads.rcpt > after {
         restate_marks(edge, connection, &room).await?;
@@ -349,12 +376,11 @@ async fn seat(
     edge: &Arc<Edge>,
     connection: &Arc<Connection>,
     id: RoomId,
-    after: Seq,
-    marked: Seq,
+    ask: Hear,
 ) -> Result<(Arc<Room>, Seated), Stop> {
     loop {
         let room = opening::rooms(edge, &[id]).await?.pop().ok_or(Stop::Gone)?;
-        let seated = room.attach(connection, Some(after), marked);
+        let seated = room.attach(connection, ask, edge.clock.now());
         if seated != Seated::Closed {
             return Ok((room, seated));
         }
@@ -426,6 +452,8 @@ pub(crate) async fn enter(edge: &Arc<Edge>, connection: &Arc<Connection>, room: 
     let stay =
         Stay { announce: Some(membership.since), after: membership.since.saturating_sub(1), until: None };
     match catch_up(edge, connection, room, stay, membership.delivered).await {
+        // Out again: whoever was never told that they came is not told that they went.
+        Err(Stop::Out { .. }) => Ok(()),
         Err(Stop::TooOld) => join_live(edge, connection, room, membership.delivered).await,
         other => other,
     }

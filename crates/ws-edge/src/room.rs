@@ -47,13 +47,24 @@ pub(crate) enum Wish {
     Reread { seqs: Vec<Seq> },
 }
 
+/// How a connection is to hear a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hear {
+    /// Everything after this place; `None` from now on.
+    pub(crate) after: Option<Seq>,
+    /// The caller's delivered mark.
+    pub(crate) marked: Seq,
+    /// Say first that the room was entered, and where.
+    pub(crate) announce: Option<Seq>,
+}
+
 /// What came of attaching a connection to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seated {
     /// As the session says, with the room's head and the last receipt at that moment.
     As(Attached, Heads),
-    /// The user is not in the room.
-    NotAMember,
+    /// The user is not in the room, as its state lane says up to here.
+    NotAMember(Seq),
     /// The room is not followed any more; ask the hub for it again.
     Closed,
 }
@@ -128,20 +139,22 @@ impl Room {
         }
     }
 
-    /// Lets a connection hear the room: everything after `after` concerns it.
-    pub(crate) fn attach(&self, connection: &Arc<Connection>, after: Option<Seq>, marked: Seq) -> Seated {
+    /// Lets a connection hear the room as `ask` says.
+    pub(crate) fn attach(&self, connection: &Arc<Connection>, ask: Hear, now: Timestamp) -> Seated {
         let mut inner = self.inner.lock();
         if inner.closed {
             return Seated::Closed;
         }
-        let Some(user) = connection.user() else { return Seated::NotAMember };
-        if !inner.feed.is_member(user) {
-            return Seated::NotAMember;
-        }
         let heads = inner.feed.heads();
+        if !connection.user().is_some_and(|user| inner.feed.is_member(user)) {
+            return Seated::NotAMember(heads.state);
+        }
         let head = inner.feed.head();
-        let attached =
-            connection.touch(|session| session.attach(self.id, after.unwrap_or(head), head, marked));
+        let announce = ask.announce.map(|from| {
+            Shared::new(ServerFrame::RoomEntered { room: self.id, from }).in_codec(connection.codec)
+        });
+        let places = (ask.after.unwrap_or(head), head);
+        let attached = connection.touch(|session| session.attach(self.id, places, ask.marked, announce, now));
         if matches!(attached, Attached::Live | Attached::Catching) {
             inner.add(connection);
         }

@@ -353,7 +353,8 @@ impl Session {
             ClientFrame::Ack { room, seq } => self.ack(room, seq, effects),
             ClientFrame::Acks(acks) => acks.into_iter().for_each(|(room, seq)| self.ack(room, seq, effects)),
             ClientFrame::Read(read) => self.read(read.room, read.seq, effects),
-            ClientFrame::Typing { room, on } if self.seats.is_seated(room) && self.typing.allows(now) => {
+            // Who is no member is not believed by those who hear it.
+            ClientFrame::Typing { room, on } if self.typing.allows(now) => {
                 effects.push(Effect::Typing { room, on });
             }
             ClientFrame::Query { reference, ask, fresh } => self.query(reference, ask, fresh, effects),

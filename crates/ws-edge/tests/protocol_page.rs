@@ -1,5 +1,7 @@
 //! `docs/protocol.md` says what the program does: its examples are frames, its tables are complete.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{collections::BTreeSet, path::Path};
 
 use chasqui_protocol::{ClientFrame, CloseCode, Code, Codec, ServerFrame, close::Reconnect};

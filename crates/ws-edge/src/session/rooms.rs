@@ -109,21 +109,32 @@ impl Seats {
 
 impl Session {
     /// Takes a place in a room: everything after `after` concerns the session, of which `head` is the last now.
-    /// `marked` is the caller's delivered mark.
-    pub(crate) fn attach(&mut self, room: RoomId, after: Seq, head: Seq, marked: Seq) -> Attached {
+    /// `marked` is the caller's delivered mark; `announce` is said before anything of the room.
+    pub(crate) fn attach(
+        &mut self,
+        room: RoomId,
+        (after, head): (Seq, Seq),
+        marked: Seq,
+        announce: Option<Frame>,
+        now: Timestamp,
+    ) -> Attached {
         if self.closing().is_some() {
             return Attached::Closed;
         }
         if self.seats.is_seated(room) {
             return Attached::Already;
         }
-        if head <= after {
+        let attached = if head <= after {
             self.seats.put(Seat::live(room, after, marked));
             Attached::Live
         } else {
             self.seats.put(Seat::catching(room, after, marked));
             Attached::Catching
+        };
+        if let Some(frame) = announce {
+            self.push_written(frame, now);
         }
+        attached
     }
 
     /// The caller enters a room with the entry at `from`.

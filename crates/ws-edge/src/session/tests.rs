@@ -111,7 +111,7 @@ impl World {
         let mut verified = Verified::default();
         verified.note(floor(0), []);
         session.set_cursor(verified.now());
-        session.attach(room(), 0, 0, 0);
+        session.attach(room(), (0, 0), 0, None, Timestamp(0));
         session.caught_up(Timestamp(0));
         Self {
             now: Timestamp(0),
@@ -212,7 +212,7 @@ impl World {
             if self.catching.is_none() {
                 for deferred in self.session.caught_up(self.now) {
                     assert_eq!(deferred, room());
-                    self.session.attach(room(), self.head(), self.head(), 0);
+                    self.session.attach(room(), (self.head(), self.head()), 0, None, self.now);
                 }
             }
         }
@@ -243,10 +243,9 @@ impl World {
             return;
         }
         let entered = *self.moves.last().unwrap();
-        if entered > after {
-            self.session.push(&ServerFrame::RoomEntered { room: room(), from: entered }, self.now);
-        }
-        match self.session.attach(room(), after, self.head(), 0) {
+        let announce = ServerFrame::RoomEntered { room: room(), from: entered };
+        let announce = (entered > after).then(|| Frame::encode(Codec::Json, &announce));
+        match self.session.attach(room(), (after, self.head()), 0, announce, self.now) {
             Attached::Catching => self.catching = Some((after, self.head())),
             Attached::Live => {
                 self.session.caught_up(self.now);
@@ -346,7 +345,7 @@ proptest! {
 #[test]
 fn an_ack_counts_only_what_was_sent() {
     let (mut session, mut effects) = greeted(1 << 20);
-    session.attach(room(), 5, 5, 5);
+    session.attach(room(), (5, 5), 5, None, Timestamp(0));
     session.caught_up(Timestamp(0));
     session.deliver(room(), message(7), item(7), Timestamp(0));
     session.handle(Input::Frame(ClientFrame::Ack { room: room(), seq: 1_000 }), Timestamp(0), &mut effects);
@@ -393,7 +392,7 @@ fn a_bad_token_ends_the_connection_with_the_reason() {
 #[test]
 fn a_slow_reader_is_told_so_and_holds_no_more_than_its_budget() {
     let (mut session, _) = greeted(4_096);
-    session.attach(room(), 0, 0, 0);
+    session.attach(room(), (0, 0), 0, None, Timestamp(0));
     session.caught_up(Timestamp(0));
     for seq in 1..100 {
         session.deliver(room(), message(seq), item(seq), Timestamp(5));
@@ -431,7 +430,7 @@ fn hints_reach_only_who_is_in_the_room() {
     let marks = vec![Mark { user: user(2), delivered: 3, read: 0 }];
     let frame = Frame::encode(Codec::Json, &ServerFrame::Receipts { room: room(), marks });
     session.hint(room(), frame.clone(), Timestamp(0));
-    session.attach(room(), 0, 0, 0);
+    session.attach(room(), (0, 0), 0, None, Timestamp(0));
     session.hint(room(), frame, Timestamp(0));
     assert_eq!(frames(&mut session).len(), 1);
 }
