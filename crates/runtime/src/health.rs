@@ -65,7 +65,9 @@ impl Registry {
         }
         match &reason {
             None => tracing::info!(check = name, "ready"),
-            Some(reason) => tracing::warn!(check = name, reason, "not ready"),
+            Some(reason) if check.reason.is_none() => tracing::warn!(check = name, reason, "not ready"),
+            // Still on its way, as at every start: no cause for alarm.
+            Some(reason) => tracing::info!(check = name, reason, "not ready yet"),
         }
         check.reason = reason;
         check.since_ms = now_ms();
