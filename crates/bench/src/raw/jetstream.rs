@@ -32,13 +32,14 @@ pub struct Bare {
     pub to_ack: Summary,
     /// From the intended time to the republished message at another connection.
     pub to_receive: Summary,
-    /// Messages per second with 1,024 in flight.
+    /// Messages per second with 1,024 in flight, over four streams.
     pub most: f64,
     /// Processor seconds of the server per 100,000 of them.
     pub cpu_per_100k: f64,
 }
 
-const SUBJECT: &str = "raw.msg";
+/// As many streams as Chasqui has partitions in development: each has a file of its own to fsync.
+const STREAMS: u32 = 4;
 const IN_FLIGHT: usize = 1024;
 const WINDOW: usize = 4096;
 
@@ -49,7 +50,9 @@ pub async fn measure(durability: Durability, quick: bool, progress: &Progress) -
     let pid = server.pid().context("the server of our own has a process")?;
     let publisher = async_nats::connect(server.url()).await?;
     let stream = jetstream::new(publisher);
-    stream.create_stream(config()).await?;
+    for number in 0..STREAMS {
+        stream.create_stream(config(number)).await?;
+    }
     let schedule = Schedule::new(200.0, Duration::from_secs(if quick { 4 } else { 15 }));
     let (to_ack, to_receive) = latencies(&stream, server.url(), schedule).await?;
     let count = match (durability, quick) {
@@ -65,14 +68,14 @@ pub async fn measure(durability: Durability, quick: bool, progress: &Progress) -
     Ok(Bare { to_ack, to_receive, most: f64::from(count) / took, cpu_per_100k })
 }
 
-fn config() -> Config {
+fn config(number: u32) -> Config {
     Config {
-        name: "RAW".to_owned(),
-        subjects: vec!["raw.>".to_owned()],
+        name: format!("RAW_{number}"),
+        subjects: vec![format!("raw.{number}.>")],
         storage: StorageType::File,
         republish: Some(Republish {
-            source: "raw.>".to_owned(),
-            destination: "live.raw.>".to_owned(),
+            source: format!("raw.{number}.>"),
+            destination: format!("live.raw.{number}.>"),
             headers_only: false,
         }),
         ..Config::default()
@@ -97,7 +100,7 @@ async fn latencies(
         let (stream, acked) = (stream.clone(), Arc::clone(&acked));
         tokio::spawn(async move {
             while let Some(n) = due.recv().await {
-                let Ok(ack) = stream.publish(SUBJECT, payload(n)).await else { continue };
+                let Ok(ack) = stream.publish(subject(n), payload(n)).await else { continue };
                 let acked = Arc::clone(&acked);
                 tokio::spawn(async move {
                     if ack.await.is_ok() {
@@ -120,15 +123,19 @@ async fn latencies(
 
 async fn publish_many(stream: &jetstream::Context, count: u32) -> anyhow::Result<()> {
     let body = payload(0);
-    let publish = |_| {
+    let publish = |n| {
         let (stream, body) = (stream.clone(), body.clone());
-        async move { stream.publish(SUBJECT, body).await?.await }
+        async move { stream.publish(subject(n), body).await?.await }
     };
     let mut acks = futures::stream::iter(0..count).map(publish).buffer_unordered(IN_FLIGHT);
     while let Some(ack) = timeout(Duration::from_secs(30), acks.next()).await? {
         ack?;
     }
     Ok(())
+}
+
+fn subject(n: u32) -> String {
+    format!("raw.{}.msg", n % STREAMS)
 }
 
 /// A payload that carries its number.
