@@ -1,6 +1,6 @@
 //! What an operator does with versions of the views: list, rebuild, switch, drop.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chasqui_bus::{ApiError, Bus, Log, consumer::PartitionConsumer};
 use chasqui_events::Seq;
@@ -159,6 +159,8 @@ pub async fn drop(store: &Store, hot: &Hot, bus: &Bus, version: Version) -> Resu
     let mut next = pointer.clone();
     next.versions.retain(|other| *other != version);
     replace(store, &pointer, &next).await?;
+    // Somebody may have switched away from it just now; by then every reader has noticed.
+    tokio::time::sleep(READERS_FOLLOW).await;
     let streams: Vec<Stream> =
         Checkpoint::load_all(store, version).await?.into_iter().map(|(stream, _)| stream).collect();
     // The checkpoints go first: without them no worker can write.
@@ -171,6 +173,9 @@ pub async fn drop(store: &Store, hot: &Hot, bus: &Bus, version: Version) -> Resu
     }
     Ok(())
 }
+
+/// Longer than any reader uses an old pointer.
+const READERS_FOLLOW: Duration = Duration::from_secs(4);
 
 async fn replace(store: &Store, pointer: &Pointer, next: &Pointer) -> Result<(), AdminError> {
     if pointer.replace(store, next).await? { Ok(()) } else { Err(AdminError::Changed) }

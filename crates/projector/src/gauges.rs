@@ -1,6 +1,6 @@
 //! The metrics of a worker.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chasqui_events::Seq;
 use chasqui_read_model::{Stream, Version, plan::Tally};
@@ -42,11 +42,8 @@ impl Gauges {
     }
 
     pub(crate) fn step(&self, step: &'static str, since: Instant) {
-        self.step_took(step, since.elapsed());
-    }
-
-    pub(crate) fn step_took(&self, step: &'static str, took: Duration) {
-        histogram!(names::PROJECTOR_BATCH_SECONDS, "step" => step).record(took);
+        let labels = [("partition", self.partition.clone()), ("step", step.to_owned())];
+        histogram!(names::PROJECTOR_BATCH_SECONDS, &labels).record(since.elapsed());
     }
 
     pub(crate) fn lag(&self, lag: u64) {

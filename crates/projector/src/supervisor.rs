@@ -54,11 +54,11 @@ impl Projector {
                 () = shutdown.requested() => break,
             }
         }
-        let running: Vec<Version> = self.running.keys().copied().collect();
-        for version in &running {
-            self.running[version].stop.cancel();
+        for running in self.running.values() {
+            running.stop.cancel();
         }
-        for version in running {
+        let versions: Vec<Version> = self.running.keys().copied().collect();
+        for version in versions {
             self.stop(version).await;
         }
         Ok(())

@@ -47,7 +47,8 @@ struct Active {
     read_at: Instant,
 }
 
-/// How long the pointer to the active version is taken as read.
+/// How long the pointer to the active version is taken as read. A reader uses an old one at most three times as
+/// long.
 const POINTER_LIFE: Duration = Duration::from_secs(1);
 
 /// Rooms that have moved.
@@ -125,17 +126,30 @@ impl ReadModel {
         &self.0.hot
     }
 
-    /// The version that is read; the pointer is read again when that was a second ago.
+    /// The version that is read. The pointer is read again every second, in the background as long as there are
+    /// questions, before the answer when there were none for a while.
     pub async fn version(&self) -> Version {
-        let known = {
+        let (known, age) = {
             let mut active = self.0.active.lock();
-            if active.read_at.elapsed() < POINTER_LIFE {
-                return active.version;
+            let age = active.read_at.elapsed();
+            if age >= POINTER_LIFE {
+                // Whoever comes meanwhile takes the known one.
+                active.read_at = Instant::now();
             }
-            // Whoever comes meanwhile takes the known one.
-            active.read_at = Instant::now();
-            active.version
+            (active.version, age)
         };
+        if age < POINTER_LIFE {
+            known
+        } else if age < POINTER_LIFE * 3 {
+            let model = self.clone();
+            tokio::spawn(async move { model.follow_pointer(known).await });
+            known
+        } else {
+            self.follow_pointer(known).await
+        }
+    }
+
+    async fn follow_pointer(&self, known: Version) -> Version {
         match Pointer::load(&self.0.store).await {
             Ok(Some(pointer)) if pointer.active != known => {
                 // From here on nothing shows less than what the new version has now.

@@ -111,7 +111,7 @@ impl Life<'_> {
             stream: self.worker.sign.stream.to_string(),
             name: consumer_name(self.worker.sign.version),
             start_after: self.folded.pos,
-            max_facts: self.worker.batch,
+            max_facts: self.worker.settings.batch_max,
             max_bytes: self.worker.settings.batch_bytes,
             linger: self.worker.settings.batch_wait,
         };
@@ -137,18 +137,33 @@ impl Life<'_> {
                 Wake::Pulled(pulled) => {
                     self.sure_of_the_log(&mut events).await?;
                     beat.reset();
-                    let pending = pulled.pending;
                     let facts: Vec<LogFact> = pulled.facts.iter().map(decode::log_fact).collect();
-                    let folded = self.fold_batch(&facts, pending).await?;
-                    if let Some(writing) = self.writing.take() {
-                        let written = writing.await;
-                        self.take_back(written, &mut consumer).await?;
-                    }
-                    self.begin_to_write(folded);
+                    self.fold_on(&facts, pulled.pending, &mut consumer).await?;
                 }
                 Wake::Beat => self.beat().await?,
             }
         }
+    }
+
+    /// Folds what was pulled, in batches of the size that the store takes at the moment.
+    async fn fold_on(
+        &mut self,
+        facts: &[LogFact],
+        pending: u64,
+        consumer: &mut PartitionConsumer,
+    ) -> Result<(), End> {
+        let mut rest = facts;
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(self.worker.batch.min(rest.len()));
+            rest = after;
+            let folded = self.fold_batch(batch, pending + rest.len() as u64).await?;
+            if let Some(writing) = self.writing.take() {
+                let written = writing.await;
+                self.take_back(written, consumer).await?;
+            }
+            self.begin_to_write(folded);
+        }
+        Ok(())
     }
 
     /// After a lost connection the server may be another one, with another log, behind the same address.
@@ -157,7 +172,7 @@ impl Life<'_> {
         loop {
             match events.try_recv() {
                 Ok(BusEvent::Disconnected | BusEvent::Reconnected) | Err(TryRecvError::Lagged(_)) => {
-                    doubt = true
+                    doubt = true;
                 }
                 Ok(BusEvent::SlowConsumer) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,

@@ -1,5 +1,7 @@
 //! The projector against real servers.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, its helpers too")]
+
 mod chaos;
 mod harness;
 mod history;

@@ -125,6 +125,26 @@ async fn a_message_after_its_author_was_removed_is_void_and_so_is_a_repeated_one
     projector.stop().await;
 }
 
+/// The broker keeps ids single for two minutes. Should it ever fail to, the store notices, and the second copy is
+/// void like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_that_the_broker_let_through_does_not_stop_the_partition() {
+    let servers = Servers::start().await;
+    let (log, model) = (servers.log().await, servers.model().await);
+    let _projector = servers.projector().await;
+    let room = Room::create(&log).await;
+    let said = fact(room.owner, room.basis, crate::harness::posted("once"));
+    let once = room.post_as(said.clone()).await;
+    settled(&model, &log).await;
+    let mut again = Append::fact(subject::room(room.id, subject::Lane::Msg), &said);
+    again.id = crate::harness::command();
+    log.append(again).await.unwrap();
+    let after = room.post(room.owner, "after").await;
+    settled(&model, &log).await;
+    let slice = model.timeline_after(room.id, room.basis, 10).await.unwrap();
+    assert_eq!(slice.items.iter().map(|item| item.seq).collect::<Vec<_>>(), vec![once, after]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_begins_later_comes_to_the_same_verdict() {
     let servers = Servers::start().await;

@@ -1,5 +1,7 @@
 //! Whether two versions of the views hold the same.
 
+use std::fmt::Write as _;
+
 use bson::{Bson, Document};
 use futures::TryStreamExt as _;
 use sha2::{Digest, Sha256};
@@ -17,10 +19,17 @@ pub async fn content_hash(store: &Store, version: Version) -> Result<Vec<(&'stat
         while let Some(document) = documents.try_next().await? {
             add(&mut sum, &hash(&document));
         }
-        let text = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-        hashes.push((collection.base(), text));
+        hashes.push((collection.base(), hexadecimal(&sum)));
     }
     Ok(hashes)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Adds without a carry between bytes: the order of documents does not matter, and no document cancels another.
@@ -51,7 +60,9 @@ fn feed(hasher: &mut Sha256, value: &Bson) {
         }
         Bson::Array(values) => {
             hasher.update(b"[");
-            values.iter().for_each(|value| feed(hasher, value));
+            for value in values {
+                feed(hasher, value);
+            }
             hasher.update(b"]");
         }
         // A number is the same number in 32 and in 64 bits.

@@ -128,8 +128,9 @@ impl Memory {
         }
         let timeline = self.timeline();
         for (room, seq) in &wants.counts {
-            let entries = timeline.iter().filter(|entry| entry.item.room == *room && entry.item.seq <= *seq);
-            loaded.counts.insert((*room, *seq), entries.last().map_or(0, |entry| entry.m));
+            let mut entries =
+                timeline.iter().filter(|entry| entry.item.room == *room && entry.item.seq <= *seq);
+            loaded.counts.insert((*room, *seq), entries.next_back().map_or(0, |entry| entry.m));
         }
         let mut ids = HashMap::new();
         for entry in &timeline {
