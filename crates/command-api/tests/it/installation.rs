@@ -17,6 +17,7 @@ use chasqui_runtime::{
     clock::id_parts,
     config::{Config, SecretUrl},
 };
+use chasqui_testkit::LossyNats;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -70,6 +71,12 @@ impl Installation {
     /// Another process of the role.
     pub(crate) async fn another_api(&self) -> CommandApi {
         CommandApi::build(&self.config, self.bus(BusRole::CommandApi).await).await.unwrap()
+    }
+
+    /// A process of the role behind a network that loses what one wants.
+    pub(crate) async fn api_behind(&self, network: &LossyNats) -> CommandApi {
+        let bus = connect(&network.url(), BusRole::CommandApi).await;
+        CommandApi::build(&self.config, bus).await.unwrap()
     }
 
     pub(crate) async fn person(&self, name: &str) -> Person {

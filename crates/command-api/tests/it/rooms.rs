@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use chasqui_bus::subject::Lane;
 use chasqui_events::room::RoomEvent;
 use chasqui_protocol::{Accepted, Code, Problem};
+use chasqui_testkit::{LossyNats, Rule};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
@@ -90,7 +91,10 @@ async fn a_removed_member_is_out_at_once_in_every_process() {
 #[tokio::test]
 async fn what_another_process_recorded_a_moment_ago_is_never_denied() {
     let installation = Installation::start().await;
-    let other = installation.another_api().await;
+    // A process that never hears live what happens elsewhere.
+    let network = LossyNats::start(installation.nats.address()).await;
+    network.lose(Rule::live_facts(1, 1));
+    let other = installation.api_behind(&network).await;
     let (ana, ben) = (installation.person("ana").await, installation.person("ben").await);
     let room = installation.room(&ana, "private").await;
     let body = || json!({"id": new_id(), "room": room});
@@ -100,13 +104,18 @@ async fn what_another_process_recorded_a_moment_ago_is_never_denied() {
         let invite = json!({"id": new_id(), "room": room, "user": ben.user});
         installation.ask(&ana, "invite", invite).await.unwrap();
         assert_eq!(code(ask(&other, &ben, "join", body()).await), "ok");
-        let say = json!({"id": new_id(), "room": room, "body": "hola"});
-        assert_eq!(code(installation.ask(&ben, "send", say).await), "ok");
+        let say = || json!({"id": new_id(), "room": room, "body": "hola"});
+        assert_eq!(code(installation.ask(&ben, "send", say()).await), "ok");
         installation.ask(&ben, "leave", body()).await.unwrap();
         assert_eq!(code(ask(&other, &ben, "leave", body()).await), "ok", "so already");
+        let invite = json!({"id": new_id(), "room": room, "user": ben.user});
+        installation.ask(&ana, "invite", invite).await.unwrap();
+        installation.ask(&ben, "join", body()).await.unwrap();
+        assert_eq!(code(ask(&other, &ben, "send", say()).await), "ok", "it thinks that he has left");
+        installation.ask(&ben, "leave", body()).await.unwrap();
     }
     let facts = installation.lane::<RoomEvent>(room, Lane::State).await;
-    assert_eq!(facts.len(), 1 + 10 * 3, "what was so already is not recorded again");
+    assert_eq!(facts.len(), 1 + 10 * 6, "what was so already is not recorded again");
 }
 
 #[tokio::test]

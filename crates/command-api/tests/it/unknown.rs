@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use chasqui_bus::subject::Lane;
-use chasqui_events::message::MessageEvent;
+use chasqui_events::{message::MessageEvent, room::RoomEvent};
 use chasqui_protocol::Code;
+use chasqui_testkit::{LossyNats, Rule};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use crate::installation::{Installation, new_id};
+use crate::installation::{Installation, ask, new_id};
 
 #[tokio::test]
 async fn a_send_into_a_stopped_log_is_unknown_in_time_and_its_retry_is_the_same_message() {
@@ -59,4 +60,26 @@ async fn a_killed_log_is_recovered_from() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{problem}");
     }
     assert_eq!(installation.lane::<MessageEvent>(room, Lane::Msg).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_costs_time_and_doubles_nothing() {
+    let installation = Installation::start().await;
+    let network = LossyNats::start(installation.nats.address()).await;
+    let api = installation.api_behind(&network).await;
+    let ana = installation.person("ana").await;
+    let room = installation.room(&ana, "public").await;
+    let warm = json!({"id": new_id(), "room": room, "body": "before"});
+    ask(&api, &ana, "send", warm).await.unwrap();
+    network.lose(Rule::append_acks(1));
+    let body = json!({"id": new_id(), "room": room, "body": "hola"});
+    let sent = ask(&api, &ana, "send", body).await.unwrap();
+    network.lost_at_least(1).await;
+    network.lose(Rule::append_acks(1));
+    let rename = json!({"id": new_id(), "room": room, "name": "Otra"});
+    let renamed = ask(&api, &ana, "rename_room", rename).await.unwrap();
+    network.lost_at_least(2).await;
+    assert!(renamed.position.unwrap().seq > sent.position.unwrap().seq);
+    assert_eq!(installation.lane::<MessageEvent>(room, Lane::Msg).await.len(), 2);
+    assert_eq!(installation.lane::<RoomEvent>(room, Lane::State).await.len(), 2);
 }
