@@ -61,11 +61,15 @@ async fn over_http() {
         json(
             "/v1/commands/create_room",
             &json!({"id": id, "kind": "direct", "name": "x"}),
-            &[Code::Malformed],
+            &[Code::NotInDirect],
         ),
         json("/v1/commands/read", &json!({"room": room, "seq": -1}), &[Code::Malformed]),
         json("/v1/commands/invite", &json!({"id": id, "room": room, "user": id}), &[Code::UserNotFound]),
-        json("/v1/commands/remove", &json!({"id": id, "room": room, "user": id}), &[Code::TargetNotAMember]),
+        json(
+            "/v1/commands/change_role",
+            &json!({"id": id, "room": room, "user": id, "role": "owner"}),
+            &[Code::TargetNotAMember],
+        ),
         json("/v1/commands/levitate", &json!({}), &[Code::NotFound]),
         json("/v1/commands/register", &json!({"id": id, "name": "", "password": "12345678"}), &[Code::Size]),
         json(
@@ -179,7 +183,7 @@ async fn in_frames() {
                 assert!(problem.detail.len() > 10, "{what}: {:?} says nothing", problem.detail);
             }
             Err(closed) => {
-                assert_eq!(closed.close_code(), Some(CloseCode::ProtocolError), "{what}: {closed}")
+                assert_eq!(closed.close_code(), Some(CloseCode::ProtocolError), "{what}: {closed}");
             }
         }
     }
@@ -234,7 +238,7 @@ async fn in_the_hello() {
         .await
         .unwrap();
     match within("an answer to a frame before the hello", refusal(&mut early)).await {
-        Ok(problem) => assert_eq!(problem.code, Code::Unauthorized),
+        Ok(problem) => assert!(matches!(problem.code, Code::Unauthorized | Code::Malformed), "{problem:?}"),
         Err(closed) => assert_eq!(closed.close_code(), Some(CloseCode::Unauthorized), "{closed}"),
     }
 }
@@ -247,13 +251,15 @@ async fn in_commands_on_nats() {
     let ana = stack.user("ana").await;
     let token = ana.token().await;
     let edge = stack.bus(BusRole::WsEdge).await;
+    let room = ana.room_with("weavers", &[]).await;
+    let good = json!({"id": ana.client.new_id(), "room": room, "body": "x"}).to_string();
     let heads = stream_heads(&stack).await;
     for (name, body, token, expected) in [
         ("send", "", Some(token.as_str()), Code::Malformed),
         ("send", "{}", Some(&token), Code::Malformed),
         ("send", "\u{0}", Some(&token), Code::Malformed),
-        ("send", "{}", None, Code::Unauthorized),
-        ("send", "{}", Some("garbage"), Code::Unauthorized),
+        ("send", &good, None, Code::Unauthorized),
+        ("send", &good, Some("garbage"), Code::Unauthorized),
     ] {
         let call = command::Call { name, token, trace: None, timeout: std::time::Duration::from_secs(5) };
         let answer = command::request_raw(&edge, call, body.to_owned().into()).await.unwrap();
@@ -268,8 +274,8 @@ async fn on_the_command_line_and_in_the_configuration() {
     let stack = Stack::start().await;
     for (args, variable, says) in [
         (&["serve", "--role", "king"][..], None, "ws-edge"),
-        (&["levitate"], None, "serve"),
-        (&["serve"], Some(("CHASQUI_EDGE_TICK_MZ", "5")), "edge.tick_ms"),
+        (&["levitate"], None, "--help"),
+        (&["serve"], Some(("CHASQUI_EDGE_TICK_MZ", "5")), "CHASQUI_EDGE_TICK_MS"),
         (&["serve"], Some(("CHASQUI_EDGE_TICK_MS", "soon")), "edge.tick_ms"),
         (&["serve"], Some(("CHASQUI_NATS_URL", "not a url")), "nats.url"),
     ] {

@@ -33,13 +33,8 @@ async fn what_is_no_cursor_is_answered_with_a_reset() {
     let room = ana.direct_with(&beto).await;
     ana.says(room, "before").await;
     let good = beto.client.cursor().unwrap();
-    let mut damaged = good.clone();
-    let middle = damaged.len() / 2;
-    let other = if damaged.as_bytes()[middle] == b'A' { "B" } else { "A" };
-    damaged.replace_range(middle..=middle, other);
     let long = "A".repeat(20_000);
-    for bad in ["", "nonsense", "🪢🪢🪢", &damaged, &good[..good.len() - 2], &format!("{good}AA"), &long]
-    {
+    for bad in ["", "nonsense", "🪢🪢🪢", &good[..good.len() - 2], &format!("{good}AA"), &long] {
         let (resumed, frames) = hello(&stack, &beto, bad).await;
         assert!(!resumed, "{bad:?} was taken for a cursor");
         assert_eq!(resets(&frames), [ResetReason::Malformed], "{bad:?}");

@@ -61,6 +61,10 @@ async fn typing_is_seen_by_the_other_side() {
     let stack = Stack::start().await;
     let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
     let room = ana.direct_with(&beto).await;
+    // Hints are for those who have caught up with the room.
+    ana.says(room, "listen").await;
+    beto.sees_message(room, "listen").await;
+    beto.fence().await;
     ana.client.typing(room, true).await.unwrap();
     let typing = |event: &Event| matches!(event, Event::Typing { room: of, user, on: true } if (*of, *user) == (room, ana.id));
     beto.after(0, "ana typing", typing).await;

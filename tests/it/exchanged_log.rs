@@ -1,7 +1,7 @@
 //! A log that is not the one that was folded (reliability: recreated behind a checkpoint): the projector stops and
 //! says so; it never folds on.
 
-use chasqui_read_model::Stream;
+use chasqui_read_model::{Checkpoint, Stream};
 use chasqui_testkit::{Layout, Stack, eventually};
 use pretty_assertions::assert_eq;
 
@@ -26,21 +26,22 @@ async fn a_recreated_log_is_not_folded() {
 
     recreate(&stack);
     stack.process("projector").launch();
-    let says = eventually("the projector to say that the log is another one", || async {
+    eventually("the projector to say that the log is another one", || async {
         match stack.process("projector").readiness().await {
-            Err(says) if says.contains("CHAT_") || says.contains("IDENT") => Ok(says),
+            Err(says) if says.contains("not the one that was folded") => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    assert!(says.contains("log"), "{says}");
     // New facts come, also past the old checkpoint.
     stack.process("auth").restart().await;
     for number in 0..20 {
         let name = format!("new-{number}");
         stack.accounts().register(&name, "", &chasqui_testkit::Person::password()).await.unwrap();
     }
-    for (stream, checkpoint) in before {
+    // Nothing tells one empty log from another.
+    let folded = |checkpoint: &Option<Checkpoint>| checkpoint.is_some_and(|checkpoint| checkpoint.pos > 0);
+    for (stream, checkpoint) in before.into_iter().filter(|(_, checkpoint)| folded(checkpoint)) {
         assert_eq!(views.checkpoint(stream).await.unwrap(), checkpoint, "{stream} was folded on");
     }
     let still = stack.process("projector").readiness().await;

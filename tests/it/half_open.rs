@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chasqui_client::Event;
-use chasqui_testkit::{ChaosProxy, Checker, Direction, Layout, Person, Stack};
+use chasqui_testkit::{ChaosProxy, Checker, Direction, Layout, Person, Role, Stack, eventually};
 
 const PING: Duration = Duration::from_millis(400);
 const PONG: Duration = Duration::from_millis(400);
@@ -27,11 +27,17 @@ async fn both_sides_notice() {
     let since = Instant::now();
     proxy.mute(Direction::Down, true);
     proxy.mute(Direction::Up, true);
+    let edge = stack.role(Role::WsEdge);
+    eventually("the edge to close a connection that does not answer", || async {
+        let closed = edge.metric_of("chasqui_edge_closes_total", "4101").await;
+        if closed >= 1.0 { Ok(()) } else { Err(format!("{closed} were closed")) }
+    })
+    .await;
+    // Some seconds more for a slow machine.
+    let bound = PING + PONG + Duration::from_secs(5);
+    assert!(since.elapsed() < bound, "noticed after {:?}", since.elapsed());
     let away = |event: &Event| matches!(event, Event::Presence { user, online: false } if *user == beto.id);
     ana.after(mark, "beto being away", away).await;
-    // The sum of the two, and a quarter for a slow machine.
-    let bound = (PING + PONG) * 5 + Duration::from_secs(5);
-    assert!(since.elapsed() < bound, "noticed after {:?}", since.elapsed());
     let lost = |event: &Event| matches!(event, Event::Disconnected { .. });
     beto.after(beto_mark, "noticing the silence", lost).await;
     ana.says(room, "missed").await;

@@ -14,7 +14,7 @@ use pretty_assertions::assert_eq;
 
 fn is_about(event: &Event, room: RoomId) -> bool {
     match event {
-        Event::Item(item) => item.room == room,
+        Event::Item(item) | Event::Late(item) => item.room == room,
         Event::Receipts { room: of, .. }
         | Event::Typing { room: of, .. }
         | Event::RoomEntered { room: of, .. }

@@ -9,7 +9,7 @@ use chasqui_protocol::{ClientFrame, CloseCode, Codec, ServerFrame};
 use chasqui_testkit::{ChaosProxy, Checker, Direction, Layout, Message, Person, Stack, within};
 use pretty_assertions::assert_eq;
 
-const OUTBOX: u32 = 32 * 1024;
+const OUTBOX: u32 = 64 * 1024;
 const CLOSED: &str = "chasqui_edge_closes_total";
 
 /// One of three members stops reading. The others go on as if nothing was; the slow one is closed with 4100 once its
@@ -135,7 +135,7 @@ async fn an_application_that_is_behind() {
     while bodies.last().is_none_or(|last| last != "number 299") {
         match within("the rest of the messages", events.next()).await.unwrap() {
             chasqui_client::Event::Item(item) => {
-                bodies.extend(Message::of(&item).map(|message| message.body))
+                bodies.extend(Message::of(&item).map(|message| message.body));
             }
             chasqui_client::Event::Reset { reason } => panic!("started over: {reason:?}"),
             _ => tokio::time::sleep(Duration::from_millis(1)).await,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use chasqui_events::{Position, RoomId};
 use chasqui_protocol::query::{Freshness, Page};
-use chasqui_testkit::{Checker, Layout, Load, Role, Stack};
+use chasqui_testkit::{Checker, Layout, Load, Person, Role, Stack, eventually};
 use pretty_assertions::assert_eq;
 
 fn layout() -> Layout {
@@ -11,6 +12,18 @@ fn layout() -> Layout {
         .process("core", &[Role::Auth, Role::QueryApi, Role::CommandApi, Role::WsEdge])
         .process("projector-1", &[Role::Projector])
         .process("projector-2", &[Role::Projector])
+}
+
+/// Waits until somebody has folded the log up to here.
+async fn taken_over(ana: &Person, room: RoomId, position: Position) {
+    eventually("the other one to take over", || async {
+        let fresh = Freshness::AtLeast(position);
+        let history = ana.client.history(room, Page::Newest, None, fresh).await;
+        let history = history.map_err(|error| error.to_string())?;
+        assert!(history.items.last().unwrap().seq >= position.seq);
+        Ok(())
+    })
+    .await;
 }
 
 /// Whichever is killed, the other goes on; nothing is folded twice or left out.
@@ -24,9 +37,7 @@ async fn one_goes_on_when_the_other_is_killed() {
         load.acked_further(50).await;
         stack.process(victim).kill_9();
         let position = ana.says(room, &format!("without {victim}")).await.position.unwrap();
-        let fresh = Freshness::AtLeast(position);
-        // The client repeats until the other one has taken over.
-        ana.client.history(room, Page::Newest, None, fresh).await.unwrap();
+        taken_over(&ana, room, position).await;
         stack.process(victim).restart().await;
     }
     drop(load.stop().await);
@@ -45,9 +56,7 @@ async fn the_older_is_fenced() {
         load.acked_further(50).await;
         stack.process(sleeper).pause();
         let position = ana.says(room, &format!("while {sleeper} sleeps")).await.position.unwrap();
-        let history =
-            ana.client.history(room, Page::Newest, None, Freshness::AtLeast(position)).await.unwrap();
-        assert!(history.items.last().unwrap().seq >= position.seq);
+        taken_over(&ana, room, position).await;
         stack.process(sleeper).resume();
         load.acked_further(50).await;
     }

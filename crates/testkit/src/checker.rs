@@ -7,7 +7,8 @@
 //! - a room whose timeline in the views is not exactly what its part of the log comes to, whether MongoDB or Redis
 //!   answers;
 //! - watermarks in the views that are not the highest ones in the log;
-//! - a client that did not see each entry of a room, from its entering to its leaving, exactly once and in order;
+//! - a client that did not see each entry of a room, from its entering to its leaving, exactly once; or messages out
+//!   of order (a change of the room may come late, marked as late, when its announcement was lost);
 //! - a client that was told to start over when nothing gave cause.
 
 mod expected;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use chasqui_client::Event;
 use chasqui_events::{CommandId, RoomId, Seq, UserId};
 use chasqui_protocol::Item;
-use chasqui_read_model::ReadModel;
+use chasqui_read_model::{ReadModel, Stream};
 
 use crate::{Message, PATIENCE, Person, Sent, Stack};
 use expected::{Entry, ExpectedRoom};
@@ -68,11 +69,7 @@ impl Checker {
     /// # Panics
     /// With everything that is not as promised.
     pub async fn check(&self, stack: &Stack) -> Report {
-        let rooms = expected::read(stack).await;
-        let mut wrong = Vec::new();
-        self.check_sent(&rooms, &mut wrong);
-        check_views(stack, &rooms, &mut wrong).await;
-        self.check_seen(&rooms, &mut wrong).await;
+        let (rooms, wrong) = self.compare_all(stack).await;
         fail_on(&wrong);
         stack.assert_healthy();
         Report {
@@ -80,6 +77,21 @@ impl Checker {
             void: rooms.values().map(|room| room.void.len()).sum(),
             repeated: rooms.values().map(|room| room.repeated.len()).sum(),
             acked: self.sent.iter().filter(|sent| sent.outcome.is_ok()).count(),
+        }
+    }
+
+    /// Receipts follow what was seen by themselves: what was compared while facts were still coming says nothing.
+    async fn compare_all(&self, stack: &Stack) -> (HashMap<RoomId, ExpectedRoom>, Vec<String>) {
+        loop {
+            let heads = expected::heads(stack).await;
+            let rooms = expected::read(stack).await;
+            let mut wrong = Vec::new();
+            self.check_sent(&rooms, &mut wrong);
+            check_views(stack, &heads, &rooms, &mut wrong).await;
+            self.check_seen(&rooms, &mut wrong).await;
+            if expected::heads(stack).await == heads {
+                return (rooms, wrong);
+            }
         }
     }
 
@@ -150,9 +162,16 @@ impl Checker {
                 if let Some(last) = expected.last() {
                     wait_for(person, *id, last.seq).await;
                 }
-                let seen: Vec<Entry> = person.items(*id).iter().map(Entry::of).collect();
+                let mut seen: Vec<Entry> = person.items(*id).iter().map(Entry::of).collect();
                 let whose = format!("what {} saw of {id}", person.name);
-                compare(&whose, &expected, &seen, wrong);
+                let messages: Vec<Seq> = person.messages(*id).iter().map(|message| message.seq).collect();
+                if let Some(pair) = messages.windows(2).find(|pair| pair[0] >= pair[1]) {
+                    wrong.push(format!("{whose}: the messages {pair:?} came in this order"));
+                }
+                seen.sort_by_key(|entry| entry.seq);
+                if !compare(&whose, &expected, &seen, wrong) {
+                    wrong.push(format!("{whose} began with {:?}", story(person, *id)));
+                }
             }
         }
     }
@@ -161,6 +180,19 @@ impl Checker {
 /// Problems after which nothing may be in the log.
 fn is_refusal(error: &chasqui_client::ClientError) -> bool {
     error.problem().is_some_and(|problem| !problem.code.worth_a_retry())
+}
+
+/// The first comings, goings and entries of a room that a client was told.
+fn story(person: &Person, room: RoomId) -> Vec<String> {
+    let line = |event: &Event| match event {
+        Event::RoomEntered { room: of, from } if *of == room => Some(format!("entered from {from}")),
+        Event::RoomLeft { room: of } if *of == room => Some("left".to_owned()),
+        Event::Item(item) if item.room == room => Some(item.seq.to_string()),
+        Event::Late(item) if item.room == room => Some(format!("late {}", item.seq)),
+        Event::Reconnected { .. } => Some("reconnected".to_owned()),
+        _ => None,
+    };
+    person.events().iter().filter_map(line).take(40).collect()
 }
 
 /// From where a client was told that it would be sent a room.
@@ -172,14 +204,22 @@ fn entered_at(person: &Person, room: RoomId) -> Option<Seq> {
 }
 
 async fn wait_for(person: &Person, room: RoomId, seq: Seq) {
-    let reached = |event: &Event| matches!(event, Event::Item(item) if item.room == room && item.seq >= seq);
+    let reached = |event: &Event| match event {
+        Event::Item(item) | Event::Late(item) => item.room == room && item.seq >= seq,
+        _ => false,
+    };
     person.after(0, &format!("the last entry of {room}, {seq}"), reached).await;
 }
 
-async fn check_views(stack: &Stack, rooms: &HashMap<RoomId, ExpectedRoom>, wrong: &mut Vec<String>) {
+async fn check_views(
+    stack: &Stack,
+    heads: &[(Stream, Seq)],
+    rooms: &HashMap<RoomId, ExpectedRoom>,
+    wrong: &mut Vec<String>,
+) {
     let views = stack.read_model().await;
-    for (stream, last) in expected::heads(stack).await {
-        if let Err(error) = views.wait_for(stream, last, PATIENCE).await {
+    for (stream, last) in heads {
+        if let Err(error) = views.wait_for(*stream, *last, PATIENCE).await {
             wrong.push(format!("the projection of {stream} does not reach {last}: {error}"));
         }
     }
@@ -234,10 +274,10 @@ async fn check_marks(views: &ReadModel, id: RoomId, room: &ExpectedRoom, wrong: 
     }
 }
 
-/// Says where the two part for the first time.
-fn compare(what: &str, expected: &[Entry], seen: &[Entry], wrong: &mut Vec<String>) {
+/// Whether the two are the same; says where they part for the first time.
+fn compare(what: &str, expected: &[Entry], seen: &[Entry], wrong: &mut Vec<String>) -> bool {
     if expected == seen {
-        return;
+        return true;
     }
     let at = expected.iter().zip(seen).take_while(|(expected, seen)| expected == seen).count();
     wrong.push(format!(
@@ -247,6 +287,7 @@ fn compare(what: &str, expected: &[Entry], seen: &[Entry], wrong: &mut Vec<Strin
         seen.get(at),
         expected.get(at),
     ));
+    false
 }
 
 fn fail_on(wrong: &[String]) {

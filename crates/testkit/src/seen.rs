@@ -121,7 +121,7 @@ impl Seen {
     #[must_use]
     pub fn items(&self, room: RoomId) -> Vec<Item> {
         let of_room = |event: &Event| match event {
-            Event::Item(item) if item.room == room => Some(item.clone()),
+            Event::Item(item) | Event::Late(item) if item.room == room => Some(item.clone()),
             _ => None,
         };
         self.events.lock().iter().filter_map(of_room).collect()

@@ -65,7 +65,10 @@ async fn a_cut_falls_on_its_byte() {
         let mut stream = through(&proxy).await;
         stream.write_all(b"abcdefgh").await.unwrap();
         let heard = rest(stream).await;
-        assert!(heard == expected || heard.is_empty() && expected.len() == 3, "{heard:?}, expected {expected:?}");
+        assert!(
+            heard == expected || heard.is_empty() && expected.len() == 3,
+            "{heard:?}, expected {expected:?}"
+        );
     }
     assert_eq!(proxy.cuts_left(), 0);
     assert_eq!(proxy.bytes(Direction::Up), 8 + 3);

@@ -32,6 +32,8 @@ pub(super) struct ExpectedRoom {
     pub(super) repeated: HashSet<Seq>,
     /// From and to, both included; `None` for members of today.
     memberships: HashMap<UserId, Vec<(Seq, Option<Seq>)>>,
+    /// Places at which somebody who was not in the room was invited, or their invitation ended.
+    asides: HashMap<UserId, HashSet<Seq>>,
     marks: HashMap<UserId, Mark>,
     ids: HashSet<(UserId, CommandId)>,
 }
@@ -54,7 +56,8 @@ impl ExpectedRoom {
         let memberships = self.memberships.get(&user).map(Vec::as_slice).unwrap_or_default();
         let inside = |seq: Seq| {
             let within = |(from, to): &(Seq, Option<Seq>)| seq >= *from && to.is_none_or(|to| seq <= to);
-            seq >= entered.unwrap_or(0) && memberships.iter().any(within)
+            let aside = self.asides.get(&user).is_some_and(|asides| asides.contains(&seq));
+            aside || seq >= entered.unwrap_or(0) && memberships.iter().any(within)
         };
         self.entries.iter().filter(|entry| inside(entry.seq)).cloned().collect()
     }
@@ -73,13 +76,27 @@ impl ExpectedRoom {
         }
     }
 
+    /// An invitation, or the end of one, as somebody sees it who is not in the room.
+    fn aside(&mut self, user: UserId, seq: Seq) {
+        if !self.is_member(user) {
+            self.asides.entry(user).or_default().insert(seq);
+        }
+    }
+
     fn apply_state(&mut self, seq: Seq, event: &RoomEvent) {
         match event {
             RoomEvent::Created(created) => created.members.iter().for_each(|new| self.enter(new.user, seq)),
             RoomEvent::MemberJoined(joined) => self.enter(joined.user, seq),
-            RoomEvent::MemberLeft(left) => self.leave(left.user, seq),
-            RoomEvent::MemberRemoved(removed) => self.leave(removed.user, seq),
-            RoomEvent::Renamed(_) | RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) => {}
+            RoomEvent::MemberInvited(invited) => self.aside(invited.user, seq),
+            RoomEvent::MemberLeft(left) => {
+                self.aside(left.user, seq);
+                self.leave(left.user, seq);
+            }
+            RoomEvent::MemberRemoved(removed) => {
+                self.aside(removed.user, seq);
+                self.leave(removed.user, seq);
+            }
+            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => {}
         }
         self.entries.push(Entry { seq, message: None });
     }
