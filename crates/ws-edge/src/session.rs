@@ -112,6 +112,8 @@ pub(crate) struct Session {
     seats: Seats,
     /// Rooms that were entered while what was missed is still being sent.
     deferred: Vec<RoomId>,
+    /// The rooms that the caller was in when the session was closed: they are to be told of its end.
+    left_behind: Vec<RoomId>,
     in_flight: Option<Box<InFlight>>,
     typing: Typing,
     cursor: Cursor,
@@ -133,6 +135,7 @@ impl Session {
             outbox: Outbox::new(outbox_bytes),
             seats: Seats::default(),
             deferred: Vec::new(),
+            left_behind: Vec::new(),
             in_flight: None,
             typing: Typing::default(),
             cursor: Cursor::default(),
@@ -245,7 +248,7 @@ impl Session {
         let bye = ServerFrame::Bye { code: code.code(), reconnect, after_ms };
         self.outbox.push_last(Frame::encode(self.codec, &bye));
         self.phase = Phase::Closing(code);
-        self.seats = Seats::default();
+        self.left_behind = std::mem::take(&mut self.seats).rooms();
         self.deferred = Vec::new();
         self.close_by = Some(now.plus_millis(self.timing.close));
     }

@@ -98,7 +98,7 @@ impl Seats {
         self.0.iter().any(|seat| seat.barrier().is_some())
     }
 
-    fn rooms(&self) -> Vec<RoomId> {
+    pub(super) fn rooms(&self) -> Vec<RoomId> {
         self.0.iter().filter(|seat| !seat.is_left()).map(Seat::room).collect()
     }
 
@@ -263,9 +263,9 @@ impl Session {
         self.push_written(frame, now);
     }
 
-    /// The rooms that the caller is in.
+    /// The rooms that the caller is in, or was in when the session was closed.
     pub(crate) fn rooms(&self) -> Vec<RoomId> {
-        self.seats.rooms()
+        if self.closing().is_some() { self.left_behind.clone() } else { self.seats.rooms() }
     }
 
     pub(crate) fn is_seated(&self, room: RoomId) -> bool {
