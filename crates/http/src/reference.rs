@@ -1,6 +1,8 @@
 //! The description of the API: `/openapi.json` for programs, `/docs` for people. The page is written here and
 //! loads nothing from elsewhere, because a server may have no way out.
 
+mod operations;
+
 use axum::{Router, http::header, response::IntoResponse as _, routing::get};
 use utoipa::openapi::{
     InfoBuilder, OpenApi,
@@ -31,6 +33,7 @@ pub(crate) fn introduce(openapi: &mut OpenApi) {
         .get_or_insert_default()
         .security_schemes
         .insert("access_token".to_owned(), SecurityScheme::Http(scheme).into());
+    operations::complete(openapi);
 }
 
 pub(crate) fn routes(openapi: &OpenApi) -> Router {

@@ -126,3 +126,34 @@ async fn only_configured_origins_are_let_in() {
         assert_eq!(headers.contains_key("access-control-allow-origin"), allowed, "{origin}");
     }
 }
+
+/// Give an order
+#[utoipa::path(
+    post, path = "/v1/commands/order", request_body = String,
+    responses((status = 200, body = String), (status = 409, description = "`busy`", body = Problem))
+)]
+async fn described(_: String) -> String {
+    String::new()
+}
+
+#[tokio::test]
+async fn described_operations_have_names_and_problems_their_media_type() {
+    let bounds = Bounds { body_bytes: 100, deadline: Duration::from_secs(20), allowed_origins: vec![] };
+    let documented = OpenApiRouter::new().routes(utoipa_axum::routes!(described));
+    let app = shell(documented, Router::new(), &bounds);
+    let response = app.oneshot(request("GET", "/openapi.json", None, "")).await.unwrap();
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let openapi: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let operation = &openapi["paths"]["/v1/commands/order"]["post"];
+    assert_eq!(
+        (&operation["operationId"], &operation["summary"]),
+        (&"order".into(), &"Give an order".into())
+    );
+    for status in ["409", "default"] {
+        let content = &operation["responses"][status]["content"];
+        let schema = &content["application/problem+json"]["schema"]["$ref"];
+        assert_eq!(schema, "#/components/schemas/Problem", "{status}: {content}");
+        assert_eq!(content.as_object().unwrap().len(), 1);
+    }
+    assert!(openapi["components"]["schemas"]["Problem"]["properties"]["code"].is_object());
+}

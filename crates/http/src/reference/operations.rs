@@ -1,0 +1,68 @@
+//! What every operation's description has in common, so that no route has to say it.
+
+use utoipa::{
+    PartialSchema as _,
+    openapi::{Content, OpenApi, Ref, RefOr, Response, path::Operation},
+};
+
+use chasqui_protocol::Problem;
+use utoipa::ToSchema as _;
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
+
+/// Gives every operation a name of its own, the media type of problems, and an answer for what any of them can
+/// meet.
+pub(super) fn complete(openapi: &mut OpenApi) {
+    for (path, item) in &mut openapi.paths.paths {
+        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post)] {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(name(method, path));
+                problems(operation);
+            }
+        }
+    }
+    let components = openapi.components.get_or_insert_default();
+    components.schemas.entry(Problem::name().into_owned()).or_insert_with(Problem::schema);
+}
+
+/// A command is named as everywhere else; a query by its address.
+fn name(method: &str, path: &str) -> String {
+    if let Some(command) = path.strip_prefix("/v1/commands/") {
+        return command.to_owned();
+    }
+    let words = path.trim_start_matches("/v1").split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| !word.is_empty()).fold(method.to_owned(), |name, word| format!("{name}_{word}"))
+}
+
+fn problems(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+            && let Some(content) = response.content.swap_remove(JSON)
+        {
+            response.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
+    let mut other =
+        Response::new("Any other problem; its `code` says which, its `type` leads to a page about it");
+    let schema = Ref::from_schema_name(Problem::name());
+    other.content.insert(PROBLEM.to_owned(), RefOr::T(Content::new(Some(schema))));
+    operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(other));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_address() {
+        for (path, expected) in [
+            ("/v1/commands/create_room", "create_room"),
+            ("/v1/rooms/{room}/messages/by-id/{author}/{id}", "get_rooms_room_messages_by_id_author_id"),
+            ("/.well-known/jwks.json", "get_well_known_jwks_json"),
+        ] {
+            assert_eq!(name("get", path), expected);
+        }
+    }
+}
