@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use chasqui_bus::Bus;
 use chasqui_read_model::{ReadModel, Stream, Version, version::Pointer, view};
 use chasqui_runtime::{health::Readiness, lifecycle::Shutdown};
@@ -42,9 +43,11 @@ impl Projector {
     /// Works until it is told to stop; then finishes the batches in hand.
     ///
     /// # Errors
-    /// Never for a store or a log that does not answer: it says so and tries again.
+    /// When a worker has died of a defect. Never for a store or a log that does not answer: it says so and tries
+    /// again.
     pub async fn run(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
         loop {
+            self.nobody_died().await?;
             if let Err(reason) = self.follow_pointer().await {
                 tracing::warn!(%reason, "the projector cannot read which versions there are; it tries again");
                 self.board.trouble(reason);
@@ -60,6 +63,16 @@ impl Projector {
         let versions: Vec<Version> = self.running.keys().copied().collect();
         for version in versions {
             self.stop(version).await;
+        }
+        Ok(())
+    }
+
+    /// A worker ends by itself only when its version is dropped.
+    async fn nobody_died(&mut self) -> anyhow::Result<()> {
+        for (version, running) in &mut self.running {
+            for worker in running.workers.extract_if(.., |worker| worker.is_finished()) {
+                worker.await.with_context(|| format!("a worker of {version} has died"))?;
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chasqui_bus::live::Live;
 use chasqui_events::Seq;
 use chasqui_read_model::{
-    Checkpoint, CommitError,
+    Checkpoint, CommitError, ReadModel, Version,
     hot::{HotError, HotWriter},
     plan::Plan,
     projection::Writer,
@@ -32,7 +32,12 @@ pub(super) struct Hands {
     pub(super) hot: HotWriter,
     pub(super) live: Live,
     pub(super) gauges: Gauges,
+    pub(super) model: ReadModel,
+    pub(super) version: Version,
 }
+
+/// With so much still to fold, what is folded is old news.
+const OLD_NEWS: u64 = 5_000;
 
 impl Hands {
     /// Writes a batch. What comes after the commit may fail without harm.
@@ -48,7 +53,9 @@ impl Hands {
         self.gauges.committed(&folded.plan.tally, folded.to.pos);
         self.gauges.batch(folded.facts);
         self.gauges.lag(folded.pending);
-        self.notify(&folded.plan).await;
+        if folded.pending <= OLD_NEWS && self.model.version().await == self.version {
+            self.notify(&folded.plan).await;
+        }
         Ok(())
     }
 

@@ -88,6 +88,8 @@ impl Worker {
             hot: HotWriter::new(self.model.hot().clone(), version, stream, writer.epoch()),
             live: Live::new(self.bus.clone()),
             gauges: self.gauges.clone(),
+            model: self.model.clone(),
+            version,
         };
         Ok(Life {
             worker: self,

@@ -94,11 +94,16 @@ async fn a_hot_set_that_missed_a_batch_is_not_believed() {
     let (room, other) = (Room::create(&log).await, Room::create(&log).await);
     room.post(room.owner, "hot").await;
     settled(&model, &log).await;
-    // Redis hangs while one batch passes, and is back before the next, with all that it had.
-    servers.redis.pause().unwrap();
+    // Redis takes no writes while one batch passes, and is back before the next, with all that it had.
+    let mut redis = servers.redis().await;
+    redis.say("CONFIG SET maxmemory 1").await;
     let missed = room.post(room.owner, "missed").await;
     model.wait_for(STREAM, missed, LONG).await.unwrap();
-    servers.redis.resume().unwrap();
+    until("the writing has failed", async || {
+        servers.redis().await.say("INFO errorstats").await.contains("errorstat_OOM")
+    })
+    .await;
+    redis.say("CONFIG SET maxmemory 0").await;
     // A batch about another room tells Redis of a later position.
     until("the hot set is written again", async || {
         let seq = other.post(other.owner, "later").await;

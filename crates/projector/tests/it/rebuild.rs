@@ -1,6 +1,8 @@
 //! A second version beside the first, while writes go on.
 
-use chasqui_bus::BusRole;
+use std::time::Duration;
+
+use chasqui_bus::{BusRole, live::Live};
 use chasqui_events::room::{MemberRemoved, RoomEvent};
 use chasqui_projector::admin::{self, AdminError};
 use chasqui_read_model::{Checkpoint, ReadModel, Stream, Version};
@@ -35,6 +37,9 @@ async fn a_rebuilt_version_holds_the_same_and_can_be_switched_to_and_the_old_one
     }
     settled(&model, &log).await;
 
+    let edge = Live::new(servers.bus(BusRole::WsEdge).await);
+    let mut hints = edge.subscribe_notify_all().await.unwrap();
+    edge.bus().flush().await.unwrap();
     let store = model.store();
     let second = admin::rebuild(store).await.unwrap();
     assert_eq!(second, Version(2));
@@ -47,6 +52,9 @@ async fn a_rebuilt_version_holds_the_same_and_can_be_switched_to_and_the_old_one
     until("the second version is there", async || position(&model, second).await == head).await;
     let hashes = admin::content_hash(store, second).await.unwrap();
     assert_eq!(hashes, admin::content_hash(store, Version::FIRST).await.unwrap());
+
+    let hint = tokio::time::timeout(Duration::from_millis(100), hints.recv()).await;
+    assert!(hint.is_err(), "people are told again what they know: {hint:?}");
 
     admin::switch(store, second, false).await.unwrap();
     until("readers follow", async || model.version().await == second).await;
