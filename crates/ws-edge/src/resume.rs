@@ -120,7 +120,7 @@ async fn resume(
     });
     edge.note_stale(connection);
     for room in deferred {
-        enter(edge, connection, room).await?;
+        enter(edge, connection, room, None).await?;
     }
     crate::presence::arrived(edge, connection);
     Ok(outcome)
@@ -187,7 +187,10 @@ async fn go_through(
     let present = memberships.iter().filter(|one| one.standing == MemberStanding::Joined);
     let present: Vec<RoomId> = present.map(|one| one.room).take(most).collect();
     // All at once, so that rooms that nobody here follows yet share their reads.
-    opening::rooms(edge, &present).await?;
+    let followed = opening::rooms(edge, &present).await?;
+    if cursor.is_some() {
+        compare(edge, &followed).await?;
+    }
     let mut seats = 0;
     for membership in memberships {
         if membership.standing == MemberStanding::Joined {
@@ -206,6 +209,20 @@ async fn go_through(
             membership = read_again(edge, &membership, state).await?;
         }
     }
+    Ok(())
+}
+
+/// A room that is followed already may have lost, unseen, what was republished last. Compares with the projection,
+/// and waits a bounded time for what is missing; past it the tick goes on looking.
+async fn compare(edge: &Arc<Edge>, followed: &[Arc<Room>]) -> Result<(), Stop> {
+    let ids: Vec<RoomId> = followed.iter().map(|room| room.id()).collect();
+    let heads = edge.read_model.room_heads(&ids).await?;
+    let behind = followed.iter().filter_map(|room| {
+        let heads = opening::heads_of(heads.get(&room.id())?);
+        let through = room.drive(edge, |feed, out| feed.compare(heads, out));
+        (!through && heads.held_at.is_none()).then(|| room.until_through(heads))
+    });
+    tokio::time::timeout(edge.settings.resume_wait, join_all(behind)).await.ok();
     Ok(())
 }
 
@@ -288,7 +305,7 @@ async fn reset(
     for membership in memberships {
         if membership.standing != MemberStanding::Joined {
             if connection.session().is_seated(membership.room) {
-                depart(edge, connection, membership.room);
+                depart(edge, connection, membership.room, membership.until.unwrap_or(0));
             }
             continue;
         }
@@ -327,14 +344,14 @@ async fn catch_up(
     if attached == Attached::Catching {
         send(edge, connection, id, stay.after, until).await?;
     }
-    depart(edge, connection, id);
+    depart(edge, connection, id, until);
     Ok(())
 }
 
-fn depart(edge: &Edge, connection: &Connection, id: RoomId) {
+fn depart(edge: &Edge, connection: &Connection, id: RoomId, until: Seq) {
     let now = edge.clock.now();
     let frame = Shared::new(ServerFrame::RoomLeft { room: id }).in_codec(connection.codec);
-    connection.touch(|session| session.depart(id, frame, now));
+    connection.touch(|session| session.depart(id, until, frame, now));
 }
 
 async fn catch_up_to_live(
@@ -434,26 +451,30 @@ async fn tell_aside(edge: &Edge, connection: &Connection, room: RoomId, seq: Seq
     Ok(())
 }
 
-/// The caller was told to be in a room that this connection does not hear yet.
-pub(crate) async fn enter(edge: &Arc<Edge>, connection: &Arc<Connection>, room: RoomId) -> Result<(), Stop> {
+/// The caller came into a room that this connection does not hear yet: with the state fact at `joined`, or, when
+/// that is not known, with the last one.
+pub(crate) async fn enter(
+    edge: &Arc<Edge>,
+    connection: &Arc<Connection>,
+    room: RoomId,
+    joined: Option<Seq>,
+) -> Result<(), Stop> {
     let user = connection.user().ok_or(Stop::Gone)?;
     let Some(membership) = edge.read_model.membership(room, user).await? else { return Ok(()) };
-    if membership.standing != MemberStanding::Joined {
+    if connection.session().is_seated(room) {
         return Ok(());
     }
-    let seated = connection.session().is_seated(room);
-    if seated {
-        return Ok(());
-    }
+    let Some(stay) = stays::of(&membership, joined) else { return Ok(()) };
     if connection.session().room_count() >= edge.settings.max_rooms_per_session {
         too_many_rooms(edge, connection, edge.settings.max_rooms_per_session);
         return Ok(());
     }
-    let stay =
-        Stay { announce: Some(membership.since), after: membership.since.saturating_sub(1), until: None };
     match catch_up(edge, connection, room, stay, membership.delivered).await {
-        // Out again: whoever was never told that they came is not told that they went.
-        Err(Stop::Out { .. }) => Ok(()),
+        Err(Stop::Out { state }) => {
+            let membership = read_again(edge, &membership, state).await?;
+            let Some(ended) = stays::of(&membership, Some(stay.after + 1)) else { return Ok(()) };
+            catch_up(edge, connection, room, ended, membership.delivered).await
+        }
         Err(Stop::TooOld) => join_live(edge, connection, room, membership.delivered).await,
         other => other,
     }

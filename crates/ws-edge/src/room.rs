@@ -14,7 +14,7 @@ use tokio::{sync::Notify, task::AbortHandle};
 use crate::{
     connection::Connection,
     edge::Edge,
-    feed::{Feed, Heads, Missing, Out},
+    feed::{Feed, Heads, Missing, Out, People},
     frame::Shared,
     session::{Attached, Entered, Entry, Released},
 };
@@ -24,7 +24,8 @@ use crate::{
 pub(crate) struct Room {
     id: RoomId,
     inner: Mutex<Inner>,
-    opened: Notify,
+    /// The feed may have moved.
+    moved: Notify,
 }
 
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl Room {
             closed: false,
             listener: None,
         };
-        Arc::new(Self { id, inner: Mutex::new(inner), opened: Notify::new() })
+        Arc::new(Self { id, inner: Mutex::new(inner), moved: Notify::new() })
     }
 
     pub(crate) const fn id(&self) -> RoomId {
@@ -89,8 +90,14 @@ impl Room {
         self.inner.lock().closed
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.inner.lock().feed.is_open()
+    /// Whether the feed tells, or has told, whom a state fact at this place concerns.
+    pub(crate) fn tells_of(&self, seq: Seq) -> bool {
+        self.inner.lock().feed.tells_of(seq)
+    }
+
+    /// The last state fact that was let through.
+    pub(crate) fn state_head(&self) -> Seq {
+        self.inner.lock().feed.heads().state
     }
 
     pub(crate) fn set_listener(&self, listener: AbortHandle) {
@@ -115,27 +122,40 @@ impl Room {
             self.follow(&mut inner, edge, out, &mut wishes);
         }
         drop(inner);
+        self.moved.notify_waiters();
         for wish in wishes {
             crate::fill::grant(edge, self, wish);
         }
         result
     }
 
-    pub(crate) fn open(self: &Arc<Self>, edge: &Arc<Edge>, heads: Heads, members: Vec<UserId>) {
-        self.drive(edge, |feed, out| feed.open(heads, members, out));
-        self.opened.notify_waiters();
+    pub(crate) fn open(self: &Arc<Self>, edge: &Arc<Edge>, heads: Heads, people: People) {
+        self.drive(edge, |feed, out| feed.open(heads, people, out));
     }
 
     /// Waits until the feed is open.
     pub(crate) async fn until_open(&self) {
+        self.until(Feed::is_open).await;
+    }
+
+    /// Waits until the feed has let everything up to `heads` through.
+    pub(crate) async fn until_through(&self, heads: Heads) {
+        self.until(|feed| {
+            let now = feed.heads();
+            now.state >= heads.state && now.msg >= heads.msg && now.rcpt >= heads.rcpt
+        })
+        .await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Feed) -> bool) {
         loop {
-            let opened = self.opened.notified();
-            tokio::pin!(opened);
-            opened.as_mut().enable();
-            if self.is_open() {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if holds(&self.inner.lock().feed) {
                 return;
             }
-            opened.await;
+            moved.await;
         }
     }
 
@@ -279,7 +299,6 @@ impl Room {
                 }
             }
             Out::Fill { lane, missing } => {
-                edge.meters.hole();
                 wishes.push(Wish::Fill { lane, missing });
             }
             Out::Judge { seq, author, id } => wishes.push(Wish::Judge { seq, author, id }),
