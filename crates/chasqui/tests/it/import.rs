@@ -134,11 +134,11 @@ fn sums(output: &Output) -> HashMap<&'static str, usize> {
         "failed",
     ];
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let rows = text.lines().filter(|line| {
+    let mut rows = text.lines().filter(|line| {
         let first = line.split_whitespace().next().unwrap_or_default();
         first == "all" || first.ends_with(".raw.txt")
     });
-    let last = rows.last().unwrap_or_else(|| panic!("no table in:\n{}", said(output)));
+    let last = rows.next_back().unwrap_or_else(|| panic!("no table in:\n{}", said(output)));
     let figures = last.split_whitespace().skip(1).map(|figure| figure.parse().unwrap());
     COLUMNS.into_iter().zip(figures).collect()
 }
