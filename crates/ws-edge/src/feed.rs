@@ -34,6 +34,37 @@ pub(crate) use self::{
     lane::Missing,
 };
 
+/// Who has to do with a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct People {
+    pub(crate) members: BTreeSet<UserId>,
+    pub(crate) invited: BTreeSet<UserId>,
+}
+
+impl People {
+    /// Folds a state fact.
+    pub(crate) fn apply(&mut self, event: &RoomEvent) {
+        match event {
+            RoomEvent::Created(created) => {
+                self.members.extend(created.members.iter().map(|member| member.user));
+            }
+            RoomEvent::MemberJoined(MemberJoined { user }) => {
+                self.invited.remove(user);
+                self.members.insert(*user);
+            }
+            RoomEvent::MemberInvited(MemberInvited { user }) => {
+                self.invited.insert(*user);
+            }
+            RoomEvent::MemberLeft(MemberLeft { user })
+            | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
+                self.members.remove(user);
+                self.invited.remove(user);
+            }
+            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => {}
+        }
+    }
+}
+
 /// The last facts of a room's lanes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Heads {
@@ -100,6 +131,9 @@ pub(crate) struct Feed {
     head: Seq,
     trail: StateTrail,
     members: BTreeSet<UserId>,
+    invited: BTreeSet<UserId>,
+    /// The last state fact when the feed was opened: of what came before, nobody was told.
+    began: Seq,
     large_room: usize,
     receipts: Receipts,
     waiting: BTreeMap<Seq, Waiting>,
@@ -131,6 +165,8 @@ impl Feed {
             head: 0,
             trail: StateTrail::starting_after(0),
             members: BTreeSet::new(),
+            invited: BTreeSet::new(),
+            began: 0,
             large_room,
             receipts: Receipts::default(),
             waiting: BTreeMap::new(),
@@ -144,12 +180,7 @@ impl Feed {
 
     /// Where the feed begins: the heads at a place after which nothing can have been missed, and who is in the room
     /// then or later.
-    pub(crate) fn open(
-        &mut self,
-        heads: Heads,
-        members: impl IntoIterator<Item = UserId>,
-        out: &mut Vec<Out>,
-    ) {
+    pub(crate) fn open(&mut self, heads: Heads, people: People, out: &mut Vec<Out>) {
         if self.open {
             return;
         }
@@ -164,12 +195,19 @@ impl Feed {
         }
         self.head = heads.timeline();
         self.trail = StateTrail::starting_after(heads.state);
-        self.members = members.into_iter().collect();
+        self.began = heads.state;
+        self.members = people.members;
+        self.invited = people.invited;
         self.advance(out);
     }
 
     pub(crate) const fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// Whether the feed tells, or has told, whom a state fact at this place concerns.
+    pub(crate) const fn tells_of(&self, seq: Seq) -> bool {
+        self.open && seq > self.began
     }
 
     pub(crate) fn is_member(&self, user: UserId) -> bool {
@@ -482,9 +520,11 @@ impl Feed {
             }
             RoomEvent::MemberJoined(MemberJoined { user }) => {
                 self.members.insert(*user);
+                self.invited.remove(user);
                 out.extend([Out::Enter { user: *user, from: seq }, entry(item)]);
             }
             RoomEvent::MemberInvited(MemberInvited { user }) => {
+                self.invited.insert(*user);
                 out.extend([entry(item.clone()), Out::Aside { user: *user, item }]);
             }
             RoomEvent::MemberLeft(MemberLeft { user })
@@ -502,8 +542,10 @@ impl Feed {
         if self.members.remove(&user) {
             self.receipts.forget(user);
             out.extend([entry(item), Out::Leave { user }]);
-        } else {
+        } else if self.invited.remove(&user) {
             out.extend([entry(item.clone()), Out::Aside { user, item }]);
+        } else {
+            out.push(entry(item));
         }
     }
 

@@ -80,6 +80,9 @@ async fn fill(edge: &Arc<Edge>, room: &Arc<Room>, lane: Lane, missing: Missing) 
         Some(last) if facts.len() >= CHUNK => last.seq,
         Some(_) | None => missing.to,
     };
+    if !facts.is_empty() {
+        edge.meters.hole();
+    }
     edge.meters.filled.increment(facts.len() as u64);
     tracing::debug!(room = %room.id(), lane = lane.as_str(), ?missing, found = facts.len(), "a hole was filled");
     room.drive(edge, |feed, out| feed.filled(lane, &facts, reached, out));

@@ -37,7 +37,7 @@ async fn look_at(edge: &Arc<Edge>, connection: &Arc<Connection>) -> Result<(), r
         memberships.iter().filter(|one| one.standing == MemberStanding::Joined && !heard.contains(&one.room));
     for membership in unheard {
         tracing::info!(room = %membership.room, "a room that nobody told of is entered");
-        resume::enter(edge, connection, membership.room).await?;
+        resume::enter(edge, connection, membership.room, None).await?;
     }
     Ok(())
 }

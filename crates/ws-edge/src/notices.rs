@@ -1,37 +1,52 @@
 //! What the projector tells after its commit: somebody is in a room that this edge may not follow yet, or a session
 //! has ended. Hints only; the tick looks again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chasqui_bus::live::Hint;
-use chasqui_events::{SessionId, UserId};
+use chasqui_events::{RoomId, Seq, SessionId, UserId};
 use chasqui_protocol::{CloseCode, ServerFrame};
 use chasqui_read_model::{Notice, NoticeKind};
-use tokio::sync::Semaphore;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{connection::Connection, edge::Edge, feed::Missing, fill, resume, slices};
 
-/// Notices handled at a time; more wait on the bus.
-const AT_ONCE: usize = 64;
+/// Notices of one user are taken in order; those of different users in so many lines beside each other.
+const LINES: u128 = 16;
+/// Notices that wait in a line; more wait on the bus.
+const WAITING: usize = 256;
+/// How long a room that is being opened is waited for.
+const OPENING: Duration = Duration::from_secs(10);
 
 /// Follows the notices until the connection to NATS is drained.
 pub(crate) async fn run(edge: Arc<Edge>) -> anyhow::Result<()> {
     let mut notices = edge.live.subscribe_notify_all().await?;
-    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tasks = JoinSet::new();
+    let lines: Vec<mpsc::Sender<(UserId, Notice)>> = (0..LINES)
+        .map(|_| {
+            let (line, waiting) = mpsc::channel(WAITING);
+            tasks.spawn(take_all(Arc::clone(&edge), waiting));
+            line
+        })
+        .collect();
     while let Some(hint) = notices.recv().await {
         let Hint::Notify { user, payload } = hint else { continue };
         if !edge.hub.is_here(user) {
             continue;
         }
         let Some(notice) = Notice::decode(&payload) else { continue };
-        let permit = Arc::clone(&at_once).acquire_owned().await?;
-        let edge = Arc::clone(&edge);
-        tokio::spawn(async move {
-            take(&edge, user, notice).await;
-            drop(permit);
-        });
+        let line = usize::try_from(user.as_uuid().as_u128() % LINES).unwrap_or(0);
+        if let Some(line) = lines.get(line) {
+            line.send((user, notice)).await?;
+        }
     }
     Ok(())
+}
+
+async fn take_all(edge: Arc<Edge>, mut waiting: mpsc::Receiver<(UserId, Notice)>) {
+    while let Some((user, notice)) = waiting.recv().await {
+        take(&edge, user, notice).await;
+    }
 }
 
 async fn take(edge: &Arc<Edge>, user: UserId, notice: Notice) {
@@ -39,20 +54,14 @@ async fn take(edge: &Arc<Edge>, user: UserId, notice: Notice) {
     match (notice.kind, notice.room, notice.session) {
         (NoticeKind::SessionRevoked, _, Some(session)) => end_session(edge, &connections, session),
         (NoticeKind::Joined, Some(room), _) => {
-            for connection in connections.iter().filter(|one| one.session().is_live()) {
-                if let Err(error) = resume::enter(edge, connection, room).await {
-                    tracing::warn!(%room, %error, "a room could not be entered; the next look at memberships will");
-                }
+            if !is_told(edge, room, notice.seq).await {
+                enter(edge, &connections, room, notice.seq).await;
             }
         }
-        (NoticeKind::Left | NoticeKind::Removed, Some(room), _) if edge.hub.room(room).is_some() => {
-            // The fact may have been lost on its way to the room's feed, which then has not let it through.
-            edge.watch(room);
-            edge.tick_now.notify_one();
-        }
-        (NoticeKind::Invited | NoticeKind::Left | NoticeKind::Removed, Some(room), _) => {
-            // Where the room is followed, its feed tells whom it concerns.
-            if edge.hub.room(room).is_none() {
+        (NoticeKind::Left | NoticeKind::Removed | NoticeKind::Invited, Some(room), _) => {
+            if is_told(edge, room, notice.seq).await {
+                look_for(edge, room, notice.seq);
+            } else if notice.kind == NoticeKind::Invited {
                 tell(edge, user, room, notice.seq).await;
             }
         }
@@ -60,8 +69,30 @@ async fn take(edge: &Arc<Edge>, user: UserId, notice: Notice) {
     }
 }
 
+/// Whether the room's own feed tells of a state fact.
+async fn is_told(edge: &Edge, room: RoomId, seq: Seq) -> bool {
+    let Some(followed) = edge.hub.room(room) else { return false };
+    tokio::time::timeout(OPENING, followed.until_open()).await.is_ok() && followed.tells_of(seq)
+}
+
+/// A state fact that the projector has and the room's feed does not may have been lost on its way.
+fn look_for(edge: &Edge, room: RoomId, seq: Seq) {
+    if edge.hub.room(room).is_some_and(|followed| followed.state_head() < seq) {
+        edge.watch(room);
+        edge.tick_now.notify_one();
+    }
+}
+
+async fn enter(edge: &Arc<Edge>, connections: &[Arc<Connection>], room: RoomId, joined: Seq) {
+    for connection in connections.iter().filter(|one| one.session().is_live()) {
+        if let Err(error) = resume::enter(edge, connection, room, Some(joined)).await {
+            tracing::warn!(%room, %error, "a room could not be entered; the next look at memberships will");
+        }
+    }
+}
+
 /// Tells a user of an entry of a room that they are not in.
-async fn tell(edge: &Arc<Edge>, user: UserId, room: chasqui_events::RoomId, seq: u64) {
+async fn tell(edge: &Arc<Edge>, user: UserId, room: RoomId, seq: Seq) {
     let missing = Missing { after: seq.saturating_sub(1), to: seq };
     match fill::read_lane(edge, room, chasqui_bus::subject::Lane::State, missing, 1).await {
         Ok(facts) => {

@@ -4,14 +4,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chasqui_bus::subject::{self, Lane};
-use chasqui_events::{Envelope, Partition, RoomId, Seq, UserId, room::RoomEvent};
+use chasqui_events::{Envelope, Partition, RoomId, Seq, room::RoomEvent};
 use chasqui_protocol::query::Standing;
-use chasqui_read_model::{RoomHeads, Stream};
+use chasqui_read_model::{RoomHeads, RoomMembers, Stream};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     edge::Edge,
-    feed::{Heads, Missing, Raw},
+    feed::{Heads, Missing, People, Raw},
     fill,
     room::Room,
 };
@@ -105,13 +105,13 @@ async fn try_open(edge: &Arc<Edge>, partition: Partition, rooms: &[Arc<Room>]) -
     let opening = rooms.iter().map(|room| (Arc::clone(room), heads.get(&room.id()).copied()));
     let opening: Vec<(Arc<Room>, Option<RoomHeads>)> = opening.collect();
     let opened = stream::iter(opening).map(|(room, known)| async move {
-        let (heads, members) = match known {
+        let (heads, people) = match known {
             Some(heads) if projected && heads.held_at.is_none() => {
                 projected_state(edge, room.id(), heads).await?
             }
             Some(_) | None => state_from_log(edge, room.id(), head).await?,
         };
-        room.open(edge, heads, members);
+        room.open(edge, heads, people);
         anyhow::Ok(())
     });
     opened.buffer_unordered(MEMBER_READS).try_collect::<()>().await
@@ -121,22 +121,18 @@ pub(crate) const fn heads_of(heads: &RoomHeads) -> Heads {
     Heads { state: heads.state, msg: heads.msg, rcpt: heads.rcpt, held_at: heads.held_at }
 }
 
-async fn projected_state(
-    edge: &Edge,
-    room: RoomId,
-    heads: RoomHeads,
-) -> anyhow::Result<(Heads, Vec<UserId>)> {
+async fn projected_state(edge: &Edge, room: RoomId, heads: RoomHeads) -> anyhow::Result<(Heads, People)> {
     let members = edge.read_model.room_members(room).await?;
-    let mut joined = joined(&members.members);
+    let mut people = people(&members);
     if members.state_seq < heads.state {
         let missing = Missing { after: members.state_seq, to: heads.state };
-        fold(&mut joined, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
+        fold(&mut people, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
     }
-    Ok((heads_of(&heads), joined))
+    Ok((heads_of(&heads), people))
 }
 
 /// The same from the log alone where the projection is not there yet: everything up to `barrier`.
-async fn state_from_log(edge: &Edge, room: RoomId, barrier: Seq) -> anyhow::Result<(Heads, Vec<UserId>)> {
+async fn state_from_log(edge: &Edge, room: RoomId, barrier: Seq) -> anyhow::Result<(Heads, People)> {
     let last = async |lane| {
         let last = edge.log.last(&subject::room(room, lane)).await?;
         anyhow::Ok(last.map_or(0, |stored| stored.seq))
@@ -148,27 +144,25 @@ async fn state_from_log(edge: &Edge, room: RoomId, barrier: Seq) -> anyhow::Resu
         held_at: None,
     };
     let members = edge.read_model.room_members(room).await?;
-    let mut joined = joined(&members.members);
+    let mut people = people(&members);
     let missing = Missing { after: members.state_seq, to: heads.state.max(barrier) };
-    fold(&mut joined, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
-    Ok((heads, joined))
+    fold(&mut people, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
+    Ok((heads, people))
 }
 
-fn joined(members: &[(UserId, Standing, chasqui_events::room::Role)]) -> Vec<UserId> {
-    let joined = members.iter().filter(|(_, standing, _)| *standing == Standing::Joined);
-    joined.map(|(user, ..)| *user).collect()
+fn people(members: &RoomMembers) -> People {
+    let of = |wanted: Standing| {
+        let of = members.members.iter().filter(move |(_, standing, _)| *standing == wanted);
+        of.map(|(user, ..)| *user).collect()
+    };
+    People { members: of(Standing::Joined), invited: of(Standing::Invited) }
 }
 
-/// Folds state facts into who is in a room.
-fn fold(members: &mut Vec<UserId>, facts: &[Raw]) {
+/// Folds state facts into who has to do with a room.
+fn fold(people: &mut People, facts: &[Raw]) {
     for raw in facts {
-        let Ok(envelope) = Envelope::<RoomEvent>::decode(&raw.payload) else { continue };
-        match envelope.event {
-            RoomEvent::Created(created) => members.extend(created.members.iter().map(|member| member.user)),
-            RoomEvent::MemberJoined(joined) => members.push(joined.user),
-            RoomEvent::MemberLeft(left) => members.retain(|member| *member != left.user),
-            RoomEvent::MemberRemoved(removed) => members.retain(|member| *member != removed.user),
-            RoomEvent::Renamed(_) | RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) => {}
+        if let Ok(envelope) = Envelope::<RoomEvent>::decode(&raw.payload) {
+            people.apply(&envelope.event);
         }
     }
 }

@@ -197,6 +197,10 @@ fn envelope<E>(basis: Seq, by: UserId, seq: Seq, event: E) -> Envelope<E> {
     Envelope { id, at: Timestamp(NOW), by, basis, import: None, event }
 }
 
+fn people(members: &BTreeSet<UserId>) -> People {
+    People { members: members.clone(), invited: BTreeSet::new() }
+}
+
 /// What came out of the feed.
 #[derive(Default)]
 struct Seen {
@@ -306,7 +310,7 @@ proptest! {
         };
         for (n, raw) in arrivals(&missed, &ways).into_iter().enumerate() {
             if n == opens_after {
-                feed.open(opening, members.clone(), &mut out);
+                feed.open(opening, people(&members), &mut out);
             }
             feed.live(&raw, &mut out);
             seen.take(&mut out);
@@ -323,7 +327,7 @@ proptest! {
                 seen.take(&mut out);
             }
         }
-        feed.open(opening, members, &mut out);
+        feed.open(opening, people(&members), &mut out);
         let mut verified = false;
         for _ in 0..10_000 {
             seen.take(&mut out);
@@ -372,7 +376,7 @@ proptest! {
 fn what_waits_is_bounded_and_nothing_of_it_is_lost() {
     let log = Log::of(&vec![Step::Post { author: 0, behind: 0 }; MOST_WAITING * 3]);
     let (mut feed, mut seen, mut out) = (Feed::new(room(), 100), Seen::default(), Vec::new());
-    feed.open(log.heads_at(3), log.members.clone(), &mut out);
+    feed.open(log.heads_at(3), people(&log.members), &mut out);
     for raw in log.facts.iter().skip(4) {
         feed.live(raw, &mut out);
         assert!(feed.waiting.len() <= MOST_WAITING + 1);
@@ -396,7 +400,7 @@ fn a_large_room_tells_only_the_authors_that_somebody_has_read() {
     let payload = envelope(0, user(2), 9, ReceiptEvent::Moved(Moved { marks })).encode();
     log.store(Lane::Rcpt, payload);
     let (mut feed, mut out) = (Feed::new(room(), 2), Vec::new());
-    feed.open(log.heads_at(3), log.members.clone(), &mut out);
+    feed.open(log.heads_at(3), people(&log.members), &mut out);
     for raw in log.facts.iter().skip(3) {
         feed.live(raw, &mut out);
     }
@@ -414,7 +418,7 @@ fn what_cannot_be_read_keeps_the_room_back_until_the_projector_has_it() {
     log.store(Lane::Msg, b"{}".to_vec());
     log.step(&Step::Post { author: 0, behind: 0 });
     let (mut feed, mut out) = (Feed::new(room(), 100), Vec::new());
-    feed.open(log.heads_at(3), log.members.clone(), &mut out);
+    feed.open(log.heads_at(3), people(&log.members), &mut out);
     for raw in log.facts.iter().skip(3) {
         feed.live(raw, &mut out);
     }

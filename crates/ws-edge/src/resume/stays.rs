@@ -48,6 +48,17 @@ fn stay(place: Place, begin: Seq, until: Option<Seq>) -> Stay {
     Stay { announce: unheard.then_some(begin), after, until }
 }
 
+/// The stay that began with the state fact at `joined`, or, when that is not known, the present one.
+pub(super) fn of(membership: &Membership, joined: Option<Seq>) -> Option<Stay> {
+    let present = membership.standing == MemberStanding::Joined;
+    let whole = |begin: Seq, until| Stay { announce: Some(begin), after: begin.saturating_sub(1), until };
+    if present && joined.is_none_or(|joined| joined == membership.since) {
+        return Some(whole(membership.since, None));
+    }
+    let former = membership.earlier.iter().find(|(begin, _)| Some(*begin) == joined);
+    former.map(|(begin, end)| whole(*begin, Some(*end)))
+}
+
 /// An invitation, or its end, that the client may not have been told.
 pub(super) fn aside(membership: &Membership, place: Place) -> Option<Seq> {
     let told = place.floor.min(place.known);
@@ -138,6 +149,16 @@ mod tests {
         assert_eq!(aside(&invited, at(40, 40)), None);
         let withdrawn = membership(MemberStanding::Removed, 30, Some(35), &[]);
         assert_eq!((missed(&withdrawn, at(20, 20)), aside(&withdrawn, at(20, 20))), (Some(vec![]), Some(35)));
+    }
+
+    #[test]
+    fn a_stay_is_found_by_where_it_began() {
+        let back = membership(MemberStanding::Joined, 50, None, &[(5, 30)]);
+        assert_eq!(of(&back, None), Some(stays(Some(50), 49, None)));
+        assert_eq!(of(&back, Some(50)), Some(stays(Some(50), 49, None)));
+        assert_eq!(of(&back, Some(5)), Some(stays(Some(5), 4, Some(30))));
+        assert_eq!(of(&back, Some(6)), None);
+        assert_eq!(of(&membership(MemberStanding::Left, 5, Some(30), &[(5, 30)]), None), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What rooms do to a session, and what its client says about rooms.
 
+use std::collections::VecDeque;
+
 use chasqui_events::{Partition, RoomId, Seq, Timestamp};
 use chasqui_protocol::{CloseCode, Code, Problem};
 
@@ -27,7 +29,7 @@ pub(crate) enum Attached {
 pub(crate) enum Entered {
     /// The session is to hear the room from now on.
     Seated,
-    /// It hears it, or will when it has caught up.
+    /// It hears it already, or cannot now.
     Already,
 }
 
@@ -146,6 +148,7 @@ impl Session {
                     && seat.is_catching()
                 {
                     seat.hold(Held::Entered(from, frame));
+                    return Entered::Seated;
                 } else if !self.seats.is_seated(room) && !self.deferred.contains(&room) {
                     self.deferred.push(room);
                 }
@@ -156,7 +159,7 @@ impl Session {
         match self.seats.find(room) {
             Some(seat) if seat.is_catching() => {
                 seat.hold(Held::Entered(from, frame));
-                return Entered::Already;
+                return Entered::Seated;
             }
             Some(seat) if !seat.is_left() => return Entered::Already,
             Some(_) | None => {}
@@ -175,12 +178,25 @@ impl Session {
             seat.hold(Held::Left(frame));
             return true;
         }
-        self.depart(room, frame, now);
+        self.step_out(room, frame, now);
         false
     }
 
-    /// What was missed of a room up to the caller's leaving was sent, and nothing else follows.
-    pub(crate) fn depart(&mut self, room: RoomId, frame: Frame, now: Timestamp) {
+    /// What was missed of a room up to the caller's leaving at `until` was sent. Nothing else follows, unless they
+    /// have come back meanwhile.
+    pub(crate) fn depart(&mut self, room: RoomId, until: Seq, frame: Frame, now: Timestamp) -> Released {
+        let Some(seat) = self.seats.find(room) else { return Released::Over };
+        let held = seat.release(until);
+        self.step_out(room, frame, now);
+        match held {
+            Release::Replay(events) => self.replay(room, events, now),
+            // It is told by the next hello, which is not far.
+            Release::Again | Release::Lost => self.close(CloseCode::Unavailable, now),
+        }
+        if self.seats.is_seated(room) { Released::Live } else { Released::Over }
+    }
+
+    fn step_out(&mut self, room: RoomId, frame: Frame, now: Timestamp) {
         let Some(seat) = self.seats.find(room) else { return };
         if !seat.is_left() {
             seat.leave();
@@ -239,12 +255,17 @@ impl Session {
             }
             Release::Replay(events) => events,
         };
+        self.replay(room, events, now);
+        if self.seats.is_seated(room) { Released::Live } else { Released::Over }
+    }
+
+    fn replay(&mut self, room: RoomId, events: VecDeque<Held>, now: Timestamp) {
         for event in events {
             match event {
                 Held::Entry(entry, frame) => {
                     self.deliver(room, entry, frame, now);
                 }
-                Held::Left(frame) => self.depart(room, frame, now),
+                Held::Left(frame) => self.step_out(room, frame, now),
                 Held::Entered(from, frame) => {
                     let out = self.seats.get(room).is_none_or(Seat::is_left);
                     if out && self.closing().is_none() {
@@ -254,7 +275,6 @@ impl Session {
                 }
             }
         }
-        if self.seats.is_seated(room) { Released::Live } else { Released::Over }
     }
 
     /// An entry of a room that the caller is not in but that concerns them: an invitation, or its end. Nothing

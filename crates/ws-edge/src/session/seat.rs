@@ -235,7 +235,6 @@ impl Seat {
     /// Everything up to `complete` was sent; gives what was held meanwhile.
     pub(super) fn release(&mut self, complete: Seq) -> Release {
         self.done = self.done.max(complete);
-        self.sent = self.sent.max(complete);
         let Some(holding) = self.held.take() else { return Release::Replay(VecDeque::new()) };
         if !holding.lost {
             self.standing = Standing::Live;
