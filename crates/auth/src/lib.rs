@@ -21,6 +21,7 @@ pub mod secrets;
 pub mod serve;
 mod service;
 mod signing;
+mod sweep;
 mod token;
 mod verifier;
 
@@ -30,4 +31,5 @@ pub use name_key::{NameKey, NameKeyError};
 pub use password::BadCost;
 pub use service::{Auth, StartError, limits};
 pub use signing::{Jwk, Jwks, SigningKey, SigningKeyError};
+pub use sweep::SETTLED;
 pub use verifier::Verifier;

@@ -206,20 +206,28 @@ impl Bucket {
         self.write(key, Bytes::new(), None, Some("PURGE")).await.map(drop)
     }
 
-    /// All keys, in no order.
+    /// All keys that have a value, in no order. Reads each of them.
     ///
     /// # Errors
     /// [`KvError::Unavailable`], [`KvError::Refused`].
     pub async fn keys(&self) -> Result<Vec<String>, KvError> {
-        let prefix = format!("$KV.{}.", self.name.as_str());
         let mut keys = Vec::new();
-        for subject in self.subjects(&format!("{prefix}>")).await? {
-            let Some(key) = subject.strip_prefix(&prefix) else { continue };
-            if self.get(key).await?.is_some() {
-                keys.push(key.to_owned());
+        for key in self.key_names().await? {
+            if self.get(&key).await?.is_some() {
+                keys.push(key);
             }
         }
         Ok(keys)
+    }
+
+    /// All keys that were ever written, removed ones among them, in no order. Reads no value.
+    ///
+    /// # Errors
+    /// [`KvError::Unavailable`], [`KvError::Refused`].
+    pub async fn key_names(&self) -> Result<Vec<String>, KvError> {
+        let prefix = format!("$KV.{}.", self.name.as_str());
+        let subjects = self.subjects(&format!("{prefix}>")).await?;
+        Ok(subjects.iter().filter_map(|subject| subject.strip_prefix(&prefix)).map(str::to_owned).collect())
     }
 
     async fn subjects(&self, filter: &str) -> Result<Vec<String>, KvError> {

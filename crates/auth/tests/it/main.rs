@@ -13,3 +13,4 @@ mod login;
 mod over_http;
 mod refresh;
 mod register;
+mod sweep;

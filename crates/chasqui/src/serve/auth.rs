@@ -1,7 +1,9 @@
 //! The role `auth`.
 
+use std::time::Duration;
+
 use chasqui_auth::{
-    Auth,
+    Auth, SETTLED,
     serve::{NAMES, QUEUE_GROUP},
 };
 use chasqui_bus::{
@@ -9,11 +11,18 @@ use chasqui_bus::{
     command::{self, Serve},
     subject,
 };
+use chasqui_events::Timestamp;
+use chasqui_runtime::clock::now_ms;
 
 use super::{
     Process, connect,
     ready::{Need, must_have},
 };
+
+/// How often hashes that nobody owns are looked for.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+/// How far back the first look of a process goes; later ones go back over the last few.
+const FIRST_SWEEP: Duration = Duration::from_hours(7 * 24);
 
 /// Most identity commands wait for a password's hash, whose number is bounded elsewhere.
 const AT_ONCE: usize = 512;
@@ -26,6 +35,7 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
         command::serve(&bus, Serve { names: NAMES, group: QUEUE_GROUP, concurrency: AT_ONCE }).await?;
     process.documented = std::mem::take(&mut process.documented).merge(auth.routes());
     process.watch("auth", vec![Need::Bus(bus.clone())]);
+    sweep(process, auth.clone());
     let stop = process.commands_may_stop();
     process.tasks.spawn_critical("auth", async move {
         let handler = move |incoming| {
@@ -37,4 +47,33 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+fn sweep(process: &Process<'_>, auth: Auth) {
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn_service("auth.sweep", async move {
+        let mut back = FIRST_SWEEP;
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = shutdown.requested() => return Ok(()),
+            }
+            match auth.sweep(ago(back), ago(SETTLED)).await {
+                Ok(0) => back = SETTLED + 2 * SWEEP_EVERY,
+                Ok(removed) => {
+                    tracing::info!(
+                        removed,
+                        "removed password hashes of registrations that were never completed"
+                    );
+                    back = SETTLED + 2 * SWEEP_EVERY;
+                }
+                Err(problem) => tracing::warn!(%problem, "the sweep of password hashes is put off"),
+            }
+        }
+    });
+}
+
+fn ago(duration: Duration) -> Timestamp {
+    Timestamp(now_ms().saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
 }
