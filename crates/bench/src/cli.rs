@@ -15,6 +15,7 @@ use chasqui_bench::{
     raw::relay,
     report::{Machine, Report},
     scenario::{Run, Scenario},
+    stack::Layout,
     table,
 };
 use chasqui_protocol::Codec;
@@ -53,6 +54,9 @@ struct Measure {
     /// Rates of `direct`, in messages per second.
     #[arg(long = "rate", value_name = "PER_SECOND", default_values_t = [200.0, 1000.0, 2000.0])]
     rates: Vec<f64>,
+    /// API, edge and projector in a process each, instead of all roles in one: tells their costs apart.
+    #[arg(long)]
+    split: bool,
     /// What clients speak.
     #[arg(long, value_enum, default_value_t = Wire::Msgpack)]
     codec: Wire,
@@ -128,8 +132,9 @@ async fn measure(options: Measure) -> anyhow::Result<ExitCode> {
     let progress = Progress::to_stderr();
     let mut report = Report { machine: machine(), quick: options.quick, sections: Vec::new() };
     let chosen = if options.scenarios.is_empty() { Scenario::ALL.to_vec() } else { options.scenarios };
+    let layout = if options.split { Layout::Split } else { Layout::Together };
     print(&progress, &table::head(&report))?;
-    let mut run = Run::new(options.quick, options.codec.codec(), options.rates, progress.clone());
+    let mut run = Run::new(options.quick, options.codec.codec(), layout, options.rates, progress.clone());
     let mut failed = false;
     for scenario in chosen {
         match run.scenario(scenario).await {

@@ -48,7 +48,7 @@ pub struct World {
 impl World {
     /// So many direct conversations, of two people each who are in no other. Returns when the projections know.
     pub async fn of_pairs(endpoint: &Endpoint, pairs: usize, progress: &Progress) -> anyhow::Result<Self> {
-        let api = Api::new(&endpoint.address)?;
+        let api = Api::new(&endpoint.api)?;
         let people = register(&api, pairs * 2, progress).await?;
         progress.count(format!("opening {pairs} direct conversations"), pairs);
         let opening =
@@ -65,7 +65,7 @@ impl World {
         members: usize,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
-        let api = Api::new(&endpoint.address)?;
+        let api = Api::new(&endpoint.api)?;
         let people = register(&api, members, progress).await?;
         let owner = people.first().context("a room needs somebody")?;
         let id = new_id();

@@ -15,7 +15,7 @@ mod raw;
 use chasqui_protocol::Codec;
 use clap::ValueEnum;
 
-use crate::{progress::Progress, report::Section};
+use crate::{progress::Progress, report::Section, stack::Layout};
 use baseline::Baselines;
 
 /// A scenario's name on the command line.
@@ -60,6 +60,8 @@ pub struct Run {
     pub quick: bool,
     /// What clients speak.
     pub codec: Codec,
+    /// How Chasqui's roles are spread over processes.
+    pub layout: Layout,
     /// Rates of `direct`, in messages per second.
     pub rates: Vec<f64>,
     /// Who is told how far it is.
@@ -70,8 +72,8 @@ pub struct Run {
 impl Run {
     /// A run that has measured nothing yet.
     #[must_use]
-    pub fn new(quick: bool, codec: Codec, rates: Vec<f64>, progress: Progress) -> Self {
-        Self { quick, codec, rates, progress, baselines: Baselines::default() }
+    pub fn new(quick: bool, codec: Codec, layout: Layout, rates: Vec<f64>, progress: Progress) -> Self {
+        Self { quick, codec, layout, rates, progress, baselines: Baselines::default() }
     }
 
     /// Runs one scenario.

@@ -50,6 +50,8 @@ pub enum SocketError {
 pub struct Endpoint {
     /// Host and port.
     pub address: String,
+    /// Host and port of the HTTP API.
+    pub api: String,
     /// Such as `/v1/ws`.
     pub path: String,
     /// What to speak; `None` asks for no subprotocol and sends binary messages.
@@ -57,10 +59,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A Chasqui server.
+    /// A Chasqui server whose API and sockets have one address.
     #[must_use]
     pub fn chasqui(address: impl Into<String>, codec: Codec) -> Self {
-        Self { address: address.into(), path: "/v1/ws".to_owned(), codec: Some(codec) }
+        let address = address.into();
+        Self { api: address.clone(), address, path: "/v1/ws".to_owned(), codec: Some(codec) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The whole of Chasqui, as separate processes on free ports of this machine, in a temporary folder.
+//! The whole of Chasqui, on free ports of this machine, in a temporary folder. The backends are processes of their
+//! own, and so is Chasqui: one with all roles, or several.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -32,29 +33,62 @@ pub const LOGS_VARIABLE: &str = "CHASQUI_BENCH_LOGS";
 /// What the views are called in MongoDB.
 pub const DATABASE: &str = "chasqui";
 
+/// How Chasqui's roles are spread over processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// All roles in one.
+    Together,
+    /// The roles that answer HTTP, the edge and the projector in one each: tells their costs apart.
+    Split,
+    /// Only the projector.
+    OnlyProjector,
+}
+
+impl Layout {
+    /// What a process is called, and its roles, all of them where none is named.
+    const fn processes(self) -> &'static [(&'static str, &'static [&'static str])] {
+        match self {
+            Self::Together => &[("chasqui", &[])],
+            Self::Split => &[
+                ("chasqui: api", &["auth", "command-api", "query-api"]),
+                ("chasqui: edge", &["ws-edge"]),
+                ("chasqui: projector", &["projector"]),
+            ],
+            Self::OnlyProjector => &[("chasqui", &["projector"])],
+        }
+    }
+}
+
+/// A process of Chasqui.
+#[derive(Debug)]
+struct Server {
+    name: &'static str,
+    process: Managed,
+    http: PortLease,
+    ops: PortLease,
+}
+
 /// See the module. Everything is stopped, and the folder removed, when it is dropped.
 #[derive(Debug)]
 pub struct Stack {
     // Before the folder: fields are dropped in this order.
-    server: Option<Managed>,
+    servers: Vec<Server>,
     nats: NatsServer,
     mongo: MongoServer,
     redis: RedisServer,
     program: PathBuf,
     environment: Vec<(String, String)>,
-    http: PortLease,
-    ops: PortLease,
     folder: TempDir,
     client: reqwest::Client,
     durability: Durability,
 }
 
 impl Stack {
-    /// Backends, topology, secrets and one process with all roles; returns when it is ready.
-    pub async fn start(durability: Durability, progress: &Progress) -> anyhow::Result<Self> {
+    /// Backends, topology, secrets and Chasqui; returns when it is ready.
+    pub async fn start(durability: Durability, layout: Layout, progress: &Progress) -> anyhow::Result<Self> {
         let mut stack = Self::lay_out(durability, progress)?;
         stack.admin(&["topology", "apply"])?;
-        stack.serve(&[]).await?;
+        stack.serve(layout).await?;
         Ok(stack)
     }
 
@@ -72,16 +106,13 @@ impl Stack {
         })?;
         let mongo = MongoServer::start_own(&MongoOptions::default())?;
         let redis = RedisServer::start_own(&RedisOptions::default())?;
-        let (http, ops) = (PortLease::any()?, PortLease::any()?);
         let mut stack = Self {
-            server: None,
+            servers: Vec::new(),
             environment: Vec::new(),
             nats,
             mongo,
             redis,
             program,
-            http,
-            ops,
             folder,
             client: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?,
             durability,
@@ -100,8 +131,6 @@ impl Stack {
             ("MONGODB_URL", self.mongo.url().to_owned()),
             ("MONGODB_DATABASE", DATABASE.to_owned()),
             ("REDIS_URL", self.redis.url().to_owned()),
-            ("HTTP_LISTEN", socket_address(&self.http).to_string()),
-            ("OPS_LISTEN", socket_address(&self.ops).to_string()),
             ("LOG_FILTER", "warn".to_owned()),
             ("AUTH_SIGNING_KEY_FILE", file("signing_key.pem")),
             ("AUTH_NAME_KEY_FILE", file("name.key")),
@@ -116,41 +145,53 @@ impl Stack {
         keys.into_iter().map(|(key, value)| (format!("CHASQUI_{key}"), value)).chain(passwords).collect()
     }
 
-    /// Starts the server with these roles, all when none is named; returns when it is ready.
-    pub async fn serve(&mut self, roles: &[&str]) -> anyhow::Result<()> {
-        self.stop_server();
-        let mut arguments = vec!["serve".to_owned()];
-        for role in roles {
-            arguments.extend(["--role".to_owned(), (*role).to_owned()]);
+    /// Starts Chasqui anew, laid out like this; returns when all of it is ready.
+    pub async fn serve(&mut self, layout: Layout) -> anyhow::Result<()> {
+        self.stop_servers();
+        for (name, roles) in layout.processes() {
+            let server = self.start_server(name, roles)?;
+            self.servers.push(server);
         }
-        let log =
-            variable(LOGS_VARIABLE).unwrap_or_else(|| self.folder.path().to_owned()).join("chasqui.log");
-        let spawn = Spawn::new(&self.program, log).args(arguments);
-        let spawn = self.environment.iter().fold(spawn, |spawn, (name, value)| spawn.env(name, value));
-        let server = self.server.insert(Managed::start(&spawn)?);
-        let ready = format!("http://{}/health/ready", socket_address(&self.ops));
         let deadline = Instant::now() + READY;
+        for server in &self.servers {
+            self.until_ready(server, deadline).await?;
+        }
+        Ok(())
+    }
+
+    fn start_server(&self, name: &'static str, roles: &[&str]) -> anyhow::Result<Server> {
+        let (http, ops) = (PortLease::any()?, PortLease::any()?);
+        let arguments = roles.iter().flat_map(|role| ["--role", role]);
+        let log = variable(LOGS_VARIABLE).unwrap_or_else(|| self.folder.path().to_owned());
+        let spawn = Spawn::new(&self.program, log.join(format!("{}.log", name.replace(": ", "-"))))
+            .args(["serve"].into_iter().chain(arguments))
+            .env("CHASQUI_HTTP_LISTEN", socket_address(&http).to_string())
+            .env("CHASQUI_OPS_LISTEN", socket_address(&ops).to_string());
+        let spawn = self.environment.iter().fold(spawn, |spawn, (name, value)| spawn.env(name, value));
+        Ok(Server { name, process: Managed::start(&spawn)?, http, ops })
+    }
+
+    async fn until_ready(&self, server: &Server, deadline: Instant) -> anyhow::Result<()> {
+        let ready = format!("http://{}/health/ready", socket_address(&server.ops));
         loop {
             if self.client.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
-            if server.exit_status().is_some() {
-                return Err(server.died().into());
+            if server.process.exit_status().is_some() {
+                return Err(server.process.died().into());
             }
             if Instant::now() >= deadline {
-                bail!(
-                    "the server is not ready after {READY:?}. The end of its log:\n{}",
-                    server.log_tail(30)
-                );
+                let log = server.process.log_tail(30);
+                bail!("{} is not ready after {READY:?}. The end of its log:\n{log}", server.name);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Stops the server, gently.
-    pub fn stop_server(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop(Duration::from_secs(30));
+    /// Stops Chasqui, gently.
+    pub fn stop_servers(&mut self) {
+        for server in self.servers.drain(..) {
+            server.process.stop(Duration::from_secs(30));
         }
     }
 
@@ -169,22 +210,15 @@ impl Stack {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Where clients connect.
+    /// Where clients connect, and where the API is.
     #[must_use]
     pub fn endpoint(&self, codec: Codec) -> Endpoint {
-        Endpoint::chasqui(socket_address(&self.http).to_string(), codec)
-    }
-
-    /// Base address of the HTTP API.
-    #[must_use]
-    pub fn http_url(&self) -> String {
-        format!("http://{}", socket_address(&self.http))
-    }
-
-    /// The page of metrics.
-    pub async fn metrics(&self) -> anyhow::Result<String> {
-        let url = format!("http://{}/metrics", socket_address(&self.ops));
-        Ok(self.client.get(url).send().await?.error_for_status()?.text().await?)
+        let at = |server: Option<&Server>| {
+            server.map_or_else(String::new, |server| socket_address(&server.http).to_string())
+        };
+        let edge = self.servers.iter().find(|server| server.name.ends_with(": edge"));
+        let first = self.servers.first();
+        Endpoint { api: at(first), ..Endpoint::chasqui(at(edge.or(first)), codec) }
     }
 
     /// The MongoDB-protocol server's URL.
@@ -208,16 +242,16 @@ impl Stack {
     /// All server processes.
     #[must_use]
     pub fn processes(&self) -> Vec<Process> {
-        let server = self.server.as_ref().map(Managed::pid);
-        [
-            ("chasqui", server),
+        let servers = self.servers.iter().map(|server| (server.name, Some(server.process.pid())));
+        let backends = [
             ("nats-server", self.nats.pid()),
             ("MongoDB server", self.mongo.pid()),
             ("Redis server", self.redis.pid()),
-        ]
-        .into_iter()
-        .filter_map(|(name, pid)| Some(Process { name: name.to_owned(), pid: pid? }))
-        .collect()
+        ];
+        servers
+            .chain(backends)
+            .filter_map(|(name, pid)| Some(Process { name: name.to_owned(), pid: pid? }))
+            .collect()
     }
 
     /// Resident memory of each process, in KiB.
@@ -225,10 +259,11 @@ impl Stack {
         self.processes().into_iter().map(|process| Ok((process.name, resident_kib(process.pid)?))).collect()
     }
 
-    /// The end of the server's log.
+    /// The ends of the servers' logs.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        self.server.as_ref().map(|server| server.log_tail(40)).unwrap_or_default()
+        let tail = |server: &Server| format!("{}:\n{}", server.name, server.process.log_tail(20));
+        self.servers.iter().map(tail).collect::<Vec<_>>().join("\n")
     }
 
     fn secrets(&self) -> PathBuf {

@@ -98,7 +98,8 @@ impl Relay {
             .args([COMMAND.to_owned(), port.port().to_string()]);
         let process = Managed::start(&spawn)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port()));
-        let endpoint = Endpoint { address: address.to_string(), path: "/".to_owned(), codec: None };
+        let endpoint =
+            Endpoint { address: address.to_string(), api: String::new(), path: "/".to_owned(), codec: None };
         let deadline = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(address).await.is_err() {
             anyhow::ensure!(process.exit_status().is_none(), "{}", process.died());

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let pairs = run.pick(100, 500);
     let (lasts, cuts) = run.pick((Duration::from_secs(8), 1), (Duration::from_secs(40), 3));
-    let stack = Stack::start(Durability::Interval, &run.progress).await?;
+    let stack = Stack::start(Durability::Interval, run.layout, &run.progress).await?;
     let endpoint = stack.endpoint(run.codec);
     let world = Arc::new(World::of_pairs(&endpoint, pairs, &run.progress).await?);
     let schedule = Schedule::new(RATE, lasts);

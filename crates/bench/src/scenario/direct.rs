@@ -24,7 +24,7 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let mut sections = Vec::new();
     for durability in [Durability::Interval, Durability::Always] {
         let bare = run.bare_log(durability).await?;
-        let stack = Stack::start(durability, &run.progress).await?;
+        let stack = Stack::start(durability, run.layout, &run.progress).await?;
         let endpoint = stack.endpoint(run.codec);
         let world = Arc::new(World::of_pairs(&endpoint, PAIRS, &run.progress).await?);
         for &rate in &run.rates {

@@ -23,7 +23,7 @@ const ACK_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let raw = run.bare_fan_out().await?;
-    let stack = Stack::start(Durability::Interval, &run.progress).await?;
+    let stack = Stack::start(Durability::Interval, run.layout, &run.progress).await?;
     let endpoint = stack.endpoint(run.codec);
     let members = run.crowd();
     let world = Arc::new(World::of_one_room(&endpoint, members, &run.progress).await?);

@@ -26,7 +26,7 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
 
 async fn search(run: &mut Run, durability: Durability) -> anyhow::Result<Section> {
     let bare = run.bare_log(durability).await?;
-    let stack = Stack::start(durability, &run.progress).await?;
+    let stack = Stack::start(durability, run.layout, &run.progress).await?;
     let endpoint = stack.endpoint(run.codec);
     let world = Arc::new(World::of_pairs(&endpoint, PAIRS, &run.progress).await?);
     let lasts = run.pick(Duration::from_secs(4), Duration::from_secs(12));

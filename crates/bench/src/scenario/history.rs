@@ -42,7 +42,7 @@ const CHUNK: usize = 2_000;
 pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let messages = run.pick(5_000, 100_000);
     let reads = run.pick(200, 2_000);
-    let stack = Stack::start(Durability::Interval, &run.progress).await?;
+    let stack = Stack::start(Durability::Interval, run.layout, &run.progress).await?;
     let endpoint = stack.endpoint(run.codec);
     let world = World::of_pairs(&endpoint, 1, &run.progress).await?;
     let (room, person) = (world.rooms.first(), world.people.first());
@@ -54,7 +54,7 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     caller.ask(Query::Conversation { room: room.id }, Freshness::Latest).await?;
     run.progress.step(format!("{reads} pages over the WebSocket, {reads} over HTTP"));
     let socket = over_socket(&mut caller, room.id, reads).await?;
-    let http = over_http(&stack.http_url(), &person.token, room.id, reads).await?;
+    let http = over_http(&endpoint.api, &person.token, room.id, reads).await?;
     let raw = over_mongo(&stack, reads).await?;
     let beside = |figure: Figure| {
         figure
@@ -126,10 +126,10 @@ async fn over_socket(caller: &mut Caller, room: RoomId, reads: u32) -> anyhow::R
     Ok(latencies.summary())
 }
 
-async fn over_http(base: &str, token: &str, room: RoomId, reads: u32) -> anyhow::Result<Summary> {
+async fn over_http(address: &str, token: &str, room: RoomId, reads: u32) -> anyhow::Result<Summary> {
     let client =
         reqwest::Client::builder().no_proxy().tcp_nodelay(true).timeout(Duration::from_secs(10)).build()?;
-    let url = format!("{base}/v1/rooms/{room}/messages");
+    let url = format!("http://{address}/v1/rooms/{room}/messages");
     let mut latencies = Latencies::default();
     for _ in 0..reads {
         let begun = Instant::now();

@@ -73,7 +73,7 @@ pub(super) fn watched(stack: &Stack) -> Vec<Process> {
 
 /// How long it takes until a question for the latest is answered in every partition that has a room.
 pub(super) async fn until_in_step(endpoint: &Endpoint, world: &World) -> anyhow::Result<Duration> {
-    let api = Api::new(&endpoint.address)?;
+    let api = Api::new(&endpoint.api)?;
     let begun = Instant::now();
     let one_of_each: HashMap<Partition, &Room> =
         world.rooms.iter().map(|room| (room.id.partition(), room)).collect();

@@ -22,7 +22,7 @@ use crate::{
     raw::bulk,
     report::{Grid, Section},
     socket::Endpoint,
-    stack::{DATABASE, Stack},
+    stack::{DATABASE, Layout, Stack},
     table::number,
 };
 
@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let messages = run.pick(8_000, 100_000);
-    let mut stack = Stack::start(Durability::Interval, &run.progress).await?;
+    let mut stack = Stack::start(Durability::Interval, run.layout, &run.progress).await?;
     let endpoint = stack.endpoint(run.codec);
     let world = World::of_pairs(&endpoint, PAIRS, &run.progress).await?;
     fill(&endpoint, &world, messages / PAIRS, &run.progress).await?;
@@ -42,13 +42,13 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let (documents, indexes) =
         bulk::copy_of(stack.mongo_url(), DATABASE, &goal.timeline, i64::from(u32::MAX)).await?;
     let (index_count, document_count) = (indexes.len(), documents.len());
-    stack.stop_server();
+    stack.stop_servers();
     let raw = bulk::best_rate(stack.mongo_url(), &documents, &indexes, &run.progress).await?;
     database.drop().await?;
     stack.redis().restart()?;
     run.progress.step("the projections from nothing");
     let begun = Instant::now();
-    stack.serve(&["projector"]).await?;
+    stack.serve(Layout::OnlyProjector).await?;
     let processes = watched(&stack);
     let before = CpuUse::default();
     goal.reached(&database).await.with_context(|| stack.log_tail())?;
