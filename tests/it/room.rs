@@ -20,6 +20,11 @@ async fn from_opening_to_receipts() {
     assert!(matches!(code, Code::InvitationNeeded | Code::RoomNotFound), "{code:?}");
     for guest in [&beto, &carla] {
         ana.client.invite(room, guest.id).await.unwrap();
+        let invited = |event: &Event| match event {
+            Event::Item(item) => matches!(item.what, Happening::Invited { user } if user == guest.id),
+            _ => false,
+        };
+        guest.after(0, "the invitation", invited).await;
         guest.client.join(room).await.unwrap();
         guest.entered(room).await;
     }

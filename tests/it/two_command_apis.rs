@@ -27,7 +27,7 @@ async fn what_one_has_recorded_the_other_knows() {
         said.unwrap_or_else(|error| panic!("round {round}: a member may not speak: {error}"));
         beto.client.leave(room).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
     }
-    let report = Checker::new().seen_by(&[&ana]).check(&stack).await;
+    let report = Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
     assert_eq!((report.standing, report.void), (ROUNDS, 0));
 }
 

@@ -11,7 +11,7 @@ use super::Town;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_is_killed() {
     let town = Town::found(Layout::process_per_role(2), &["edge-1", "edge-2"]).await;
-    town.lives_through(3, async |stack, _| {
+    town.lives_through(8, async |stack, _| {
         tokio::task::block_in_place(|| {
             stack.nats().kill_9().unwrap();
             stack.nats().restart().unwrap();
@@ -24,7 +24,7 @@ async fn nats_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_is_killed_when_it_is_always_durable() {
     let town = Town::found(Layout::one_process().always_durable(), &["chasqui"]).await;
-    town.lives_through(2, async |stack, _| {
+    town.lives_through(4, async |stack, _| {
         tokio::task::block_in_place(|| {
             stack.nats().kill_9().unwrap();
             stack.nats().restart().unwrap();
@@ -80,7 +80,7 @@ async fn mongodb_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_killed() {
     let town = Town::found(Layout::process_per_role(1), &["edge-1"]).await;
-    town.lives_through(3, async |stack, time| {
+    town.lives_through(5, async |stack, time| {
         tokio::task::block_in_place(|| stack.redis().kill_9().unwrap());
         let mark = town.people[time].mark();
         town.people[time].client.cut().await;

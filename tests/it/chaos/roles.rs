@@ -8,7 +8,7 @@ use super::Town;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_projector_is_killed() {
     let town = Town::found(Layout::process_per_role(1), &["edge-1"]).await;
-    town.lives_through(8, async |stack, _| {
+    town.lives_through(20, async |stack, _| {
         stack.process("projector").kill_9();
         stack.process("projector").restart().await;
     })
@@ -23,7 +23,7 @@ async fn a_command_api_is_killed() {
         .process("commands-1", &[Role::CommandApi])
         .process("commands-2", &[Role::CommandApi]);
     let town = Town::found(layout, &["core"]).await;
-    town.lives_through(6, async |stack, time| {
+    town.lives_through(10, async |stack, time| {
         let victim = if time % 2 == 0 { "commands-1" } else { "commands-2" };
         stack.process(victim).kill_9();
         stack.process(victim).restart().await;
@@ -35,7 +35,7 @@ async fn a_command_api_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edge_is_killed() {
     let town = Town::found(Layout::core_and_edges(2), &["edge-1", "edge-2"]).await;
-    town.lives_through(5, async |stack, time| {
+    town.lives_through(10, async |stack, time| {
         let victim = if time % 2 == 0 { "edge-1" } else { "edge-2" };
         stack.process(victim).kill_9();
         stack.process(victim).restart().await;
@@ -47,7 +47,7 @@ async fn an_edge_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_killed() {
     let town = Town::found(Layout::one_process(), &["chasqui"]).await;
-    town.lives_through(2, async |stack, _| {
+    town.lives_through(3, async |stack, _| {
         stack.process("chasqui").kill_9();
         tokio::task::block_in_place(|| {
             stack.nats().kill_9().unwrap();

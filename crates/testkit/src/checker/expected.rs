@@ -56,10 +56,15 @@ impl ExpectedRoom {
         let memberships = self.memberships.get(&user).map(Vec::as_slice).unwrap_or_default();
         let inside = |seq: Seq| {
             let within = |(from, to): &(Seq, Option<Seq>)| seq >= *from && to.is_none_or(|to| seq <= to);
-            let aside = self.asides.get(&user).is_some_and(|asides| asides.contains(&seq));
-            aside || seq >= entered.unwrap_or(0) && memberships.iter().any(within)
+            seq >= entered.unwrap_or(0) && memberships.iter().any(within)
         };
         self.entries.iter().filter(|entry| inside(entry.seq)).cloned().collect()
+    }
+
+    /// Whether the entry tells somebody of an invitation of theirs, or its end: it comes unless it is overtaken by
+    /// their joining.
+    pub(super) fn is_aside(&self, user: UserId, seq: Seq) -> bool {
+        self.asides.get(&user).is_some_and(|asides| asides.contains(&seq))
     }
 
     fn is_member(&self, user: UserId) -> bool {
