@@ -1,8 +1,8 @@
 //! The query side: one query per file, answered from the projections.
 //!
 //! [`Reader`] answers; edges hold one in process and ask it for their clients. [`QueryApi`] is the same over
-//! HTTP. What a caller may see is decided in one place ([`access`]), how fresh it must be in another
-//! ([`freshness`]).
+//! HTTP. What a caller may see is decided in one place (`access`), how fresh it must be in another
+//! (`freshness`).
 
 mod access;
 mod freshness;
