@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 /// A command that was accepted: it is recorded at a position. That says nothing yet about who has seen it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Accepted {
-    /// Where its fact stands, written `<partition>:<sequence>` on HTTP's query side; absent where nothing had to
-    /// be recorded because it was so already, and for commands on the identity stream.
+    /// Where its fact stands, written `<partition>:<sequence>` on HTTP's query side. Where nothing had to be
+    /// recorded because it was so already, the place up to which that can be seen. Absent for commands on the
+    /// identity stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub position: Option<Position>,

@@ -102,7 +102,11 @@ async fn judge(
             announce(auth, trace, session, family).await;
             refused("reuse", "the session was ended; log in again")
         }
-        Presented::Expired => refused("expired", "the session is over; log in again"),
+        Presented::Expired => {
+            // Nobody can ever use it again. Where this fails, it is only kept longer.
+            auth.families.delete(&session.to_string()).await.ok();
+            refused("expired", "the session is over; log in again")
+        }
         Presented::Foreign => refused("foreign", "the refresh token is not valid; log in again"),
     })
 }

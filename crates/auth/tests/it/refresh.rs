@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use chasqui_auth::Auth;
+use chasqui_bus::{
+    BusRole,
+    kv::{Bucket, Name},
+};
 use chasqui_events::identity::{IdentityEvent, RevocationReason, SessionRevoked};
 use chasqui_protocol::{Accepted, Code, Problem, command::Tokens};
 use pretty_assertions::assert_eq;
@@ -96,4 +100,17 @@ async fn a_logout_ends_the_session_at_once() {
     let revoked = SessionRevoked { session: tokens.session, reason: RevocationReason::LoggedOut };
     let told: Vec<_> = installation.life_of(user).await.into_iter().skip(2).collect();
     assert_eq!(told, [IdentityEvent::SessionRevoked(revoked)]);
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_forgotten() {
+    let mut installation = Installation::start().await;
+    installation.config.auth.refresh_idle_s = Duration::ZERO;
+    let auth = installation.auth().await;
+    register(&auth, "Ana").await.unwrap();
+    let tokens = login(&auth, "Ana").await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    rejected(&auth, &tokens.refresh_token).await;
+    let families = Bucket::open(installation.bus(BusRole::Auth).await, Name::Refresh);
+    assert_eq!(families.get(&tokens.session.to_string()).await.unwrap(), None);
 }
