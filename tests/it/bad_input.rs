@@ -105,7 +105,8 @@ async fn post(stack: &Stack, case: &Case, token: &str) {
     let what = format!("{} {:?}", case.path, String::from_utf8_lossy(&case.body[..case.body.len().min(120)]));
     let url = stack.url(Role::CommandApi, case.path);
     let request = stack.http().post(url).bearer_auth(token).header("content-type", case.content_type);
-    let answer = request.body(case.body.clone()).send().await.unwrap();
+    let answer = request.body(case.body.clone()).send().await;
+    let answer = answer.unwrap_or_else(|error| panic!("{what}: {error:?}"));
     assert_problem(&what, answer, case.expected).await;
 }
 

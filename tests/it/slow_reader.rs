@@ -24,7 +24,7 @@ async fn closed_told_and_back() {
     let limits = SocketLimits { max_frame: 1 << 20, ..SocketLimits::default() };
     let mut slow = Connection::open(&proxy.endpoint(), Codec::Json, limits).await.unwrap();
     slow.hello(&carla.token().await, carla.client.cursor().as_deref(), Some("slow")).await.unwrap();
-    let mut seen = Reader::default();
+    let mut seen = Reader { items: Vec::new(), cursor: carla.client.cursor() };
     seen.read_until(&mut slow, |frame| matches!(frame, ServerFrame::CaughtUp {})).await;
 
     proxy.stall(Direction::Down, true);
@@ -50,7 +50,7 @@ async fn closed_told_and_back() {
         "the slow reader was told {code:?} instead of 4100",
     );
 
-    let cursor = seen.cursor.clone().expect("a cursor came before the end");
+    let cursor = seen.cursor.clone().expect("a connected client has a cursor");
     let mut again = Connection::open(&proxy.endpoint(), Codec::Json, limits).await.unwrap();
     let welcome = again.hello(&carla.token().await, Some(&cursor), Some("slow")).await.unwrap();
     assert!(welcome.resumed, "the cursor of a slow reader is good");
@@ -63,7 +63,6 @@ async fn closed_told_and_back() {
 }
 
 /// Reads frames as a client does: keeps the cursor, drops what it has, acknowledges.
-#[derive(Default)]
 struct Reader {
     items: Vec<chasqui_protocol::Item>,
     cursor: Option<String>,
