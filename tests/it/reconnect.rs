@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chasqui_events::room::Kind;
 use chasqui_protocol::Codec;
 use chasqui_testkit::{ChaosProxy, Checker, Direction, Load, Person, Stack};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -71,4 +72,32 @@ async fn a_kept_cursor_brings_what_was_missed() {
     // The cursor lags: what comes again is the end of what was seen, in order, for the client to drop.
     let seen: Vec<String> = (0..20).map(|number| format!("seen {number}")).collect();
     assert_eq!(bodies[..again], seen[seen.len() - again..]);
+}
+
+/// A whole crowd is cut off at once, under load: everybody comes back, and nobody has missed anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_is_cut_at_once() {
+    const CROWD: usize = 60;
+    let stack = Stack::start().await;
+    let proxy = ChaosProxy::start(stack.edge_port()).await;
+    let ana = stack.user("ana").await;
+    let plaza = ana.client.create_room(Kind::Public, "plaza").await.unwrap();
+    let mut crowd = Vec::new();
+    for number in 0..CROWD {
+        let somebody = stack.user_at(&format!("person-{number}"), proxy.endpoint(), Person::options()).await;
+        somebody.client.join(plaza).await.unwrap();
+        somebody.entered(plaza).await;
+        crowd.push(somebody);
+    }
+    let load = Load::start(&[(&ana, plaza)], Duration::from_millis(20));
+    for _ in 0..3 {
+        load.acked_further(30).await;
+        proxy.cut_all();
+    }
+    load.acked_further(30).await;
+    let sent = load.stop().await;
+    assert!(proxy.accepted() >= 2 * CROWD as u64, "nobody came back");
+    let everybody: Vec<&Person> = crowd.iter().collect();
+    let report = Checker::new().sent(sent).seen_by(&everybody).check(&stack).await;
+    assert_eq!(report.standing, report.acked);
 }

@@ -2,14 +2,22 @@
 
 use std::time::Duration;
 
+use chasqui_bus::{
+    BusRole, Log,
+    log::Append,
+    subject::{self, Lane},
+};
 use chasqui_client::Event;
-use chasqui_events::RoomId;
+use chasqui_events::{
+    Envelope, RoomId,
+    message::{MessageEvent, Posted},
+};
 use chasqui_protocol::{
     Code,
     query::{Freshness, Page},
     timeline::Happening,
 };
-use chasqui_testkit::{Checker, Load, Person, Stack};
+use chasqui_testkit::{Checker, Layout, Load, Person, Rule, Stack};
 use pretty_assertions::assert_eq;
 
 fn is_about(event: &Event, room: RoomId) -> bool {
@@ -101,6 +109,37 @@ async fn talk_type_and_read(ana: &Person, carla: &Person, room: RoomId, body: &s
     ana.read(room, carla.id, seq).await;
 }
 
+/// The announcement of a removal is lost on its way to the edge, and a message follows that was decided before the
+/// removal and stored after it. It is void: whoever was shown it is told to forget it, and its author is told, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_does_not_stand_is_taken_back() {
+    let stack = Stack::with(Layout::core_and_edges(1).lossy_nats("edge-1")).await;
+    let (ana, beto, carla) = (stack.user("ana").await, stack.user("beto").await, stack.user("carla").await);
+    let room = ana.room_with("weavers", &[&beto, &carla]).await;
+    let basis = carla.items(room).last().unwrap().seq;
+    stack.lossy("edge-1").lose(Rule::next(1, |message| {
+        message.subject.starts_with("live.") && message.subject.rsplit('.').next() == Some("state")
+    }));
+    ana.client.remove(room, beto.id).await.unwrap();
+    let id = beto.client.new_id();
+    let event = MessageEvent::Posted(Posted { body: "too late".to_owned(), replies_to: vec![] });
+    let fact = Envelope { id, at: beto.client.now(), by: beto.id, basis, import: None, event };
+    let log = Log::new(stack.bus(BusRole::CommandApi).await);
+    log.append(Append::fact(subject::room(room, Lane::Msg), &fact)).await.unwrap();
+
+    let told = |event: &Event| matches!(event, Event::Void { id: of, .. } if *of == id);
+    beto.after(0, "being told that it does not stand", told).await;
+    ana.says(room, "after").await;
+    for other in [&ana, &carla] {
+        other.sees_message(room, "after").await;
+        if other.bodies(room).contains(&"too late".to_owned()) {
+            other.after(0, "being told to forget it", told).await;
+        }
+    }
+    let report = Checker::new().seen_by(&[&ana, &beto, &carla]).check(&stack).await;
+    assert_eq!((report.standing, report.void), (1, 1));
+}
+
 /// Somebody posts without pause while being removed, again and again: each message stands for everybody, or is
 /// refused, or is void for everybody and its author is told. Nothing in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,5 +164,5 @@ async fn posting_while_being_removed() {
     }
     assert!(all.iter().any(|sent| sent.outcome.is_err()), "nothing was said after a removal");
     let report = Checker::new().sent(all).seen_by(&[&ana, &beto, &carla]).check(&stack).await;
-    println!("{report:?}");
+    assert!(report.standing > 0, "{report:?}");
 }

@@ -147,8 +147,7 @@ impl Checker {
     }
 
     fn was_told(&self, sent: &Sent) -> bool {
-        let told = |event: &Event| matches!(event, Event::Void { id, .. } if *id == sent.id);
-        self.people.iter().any(|person| person.id == sent.author && person.events().iter().any(told))
+        self.people.iter().any(|person| person.id == sent.author && is_void_for(person, sent.id))
     }
 
     async fn check_seen(&self, rooms: &HashMap<RoomId, ExpectedRoom>, wrong: &mut Vec<String>) {
@@ -169,6 +168,10 @@ impl Checker {
                     wrong.push(format!("{whose}: the messages {pair:?} came in this order"));
                 }
                 seen.sort_by_key(|entry| entry.seq);
+                let taken_back = |message: &Message| {
+                    room.void.contains(&(message.by, message.id)) && is_void_for(person, message.id)
+                };
+                seen.retain(|entry| !entry.message.as_ref().is_some_and(taken_back));
                 seen.retain(|entry| !room.is_aside(person.id, entry.seq));
                 if !compare(&whose, &expected, &seen, wrong) {
                     wrong.push(format!("{whose} began with {:?}", story(person, *id)));
@@ -176,6 +179,11 @@ impl Checker {
             }
         }
     }
+}
+
+/// Whether a client was told that a message does not stand.
+fn is_void_for(person: &Person, message: CommandId) -> bool {
+    person.events().iter().any(|event| matches!(event, Event::Void { id, .. } if *id == message))
 }
 
 /// Problems after which nothing may be in the log.

@@ -32,7 +32,7 @@ impl Ground {
     /// Blocks until everything answers.
     pub(super) fn lay(durability: Durability) -> Self {
         let program = binary::chasqui();
-        let folder = tempfile::Builder::new().prefix("chasqui-stack-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("chasqui-stack-").tempdir_in(base()).unwrap();
         let at = |name: &str| Place {
             port: None,
             data: Some(folder.path().join(name)),
@@ -143,6 +143,16 @@ impl Ground {
         });
         names.collect()
     }
+}
+
+/// Where the folders of tests lie: in memory where there is plenty of it. A killed process loses nothing there, and
+/// an fsync does not wait for what a compiler wrote to the disk a moment ago, which can take a minute.
+fn base() -> PathBuf {
+    const PLENTY: u64 = 4 << 30;
+    let memory = Path::new("/dev/shm");
+    let free =
+        nix::sys::statvfs::statvfs(memory).map(|of| of.blocks_available().saturating_mul(of.fragment_size()));
+    if free.is_ok_and(|free| free >= PLENTY) { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// `chasqui admin secrets init`, and the passwords that it made for the users of NATS.
