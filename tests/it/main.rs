@@ -17,6 +17,7 @@ mod over_http;
 mod pair;
 mod parked_room;
 mod read_your_writes;
+mod receipts;
 mod reconnect;
 mod removed_member;
 mod room;

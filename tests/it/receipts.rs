@@ -1,0 +1,54 @@
+//! Receipts say what happened (reliability: watermarks only rise, delivered only after the client's
+//! acknowledgement).
+
+use chasqui_client::{Connection, SocketLimits};
+use chasqui_protocol::{ClientFrame, Codec, ServerFrame, command::Read, query::Freshness};
+use chasqui_testkit::{Checker, Stack, within};
+use pretty_assertions::assert_eq;
+
+/// A device that has been sent a message and has not acknowledged it: nobody is told that it was delivered. What it
+/// then acknowledges counts, up to what it was sent and never down again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delivered_is_what_was_acknowledged() {
+    let stack = Stack::start().await;
+    let (ana, beto, carla) = (stack.user("ana").await, stack.user("beto").await, stack.user("carla").await);
+    let room = ana.room_with("weavers", &[&beto, &carla]).await;
+    beto.client.close().await;
+    let mut device = Connection::open(&stack.edge(), Codec::Json, SocketLimits::default()).await.unwrap();
+    device.hello(&beto.token().await, None, None).await.unwrap();
+
+    let mut places = Vec::new();
+    for number in 0..3 {
+        let seq = ana.says(room, &format!("number {number}")).await.position.unwrap().seq;
+        within("the message", until_item(&mut device, seq)).await;
+        // Marks of one moment are told together: had beto's been noted, it would have come with carla's.
+        ana.delivered(room, carla.id, seq).await;
+        places.push(seq);
+    }
+    assert_eq!(ana.marks(room, beto.id).delivered, 0, "delivered without an acknowledgement");
+
+    device.send(&ClientFrame::Ack { room, seq: places[1] }).await.unwrap();
+    ana.delivered(room, beto.id, places[1]).await;
+    device.send(&ClientFrame::Ack { room, seq: places[0] }).await.unwrap();
+    device.send(&ClientFrame::Read(Read { room, seq: places[0] })).await.unwrap();
+    ana.read(room, beto.id, places[0]).await;
+    let marks = ana.marks(room, beto.id);
+    assert_eq!((marks.delivered, marks.read), (places[1], places[0]));
+    device.send(&ClientFrame::Ack { room, seq: u64::MAX }).await.unwrap();
+    ana.delivered(room, beto.id, places[2]).await;
+
+    let receipts = ana.client.receipts(room, places[2], Freshness::Latest).await.unwrap();
+    let mark = receipts.marks.iter().find(|mark| mark.user == beto.id).unwrap();
+    assert!(mark.delivered >= places[2] && mark.delivered < u64::MAX, "{mark:?}");
+    assert_eq!(mark.read, places[0]);
+    Checker::new().seen_by(&[&ana, &carla]).check(&stack).await;
+}
+
+async fn until_item(device: &mut Connection, seq: u64) {
+    loop {
+        match device.next().await.unwrap() {
+            ServerFrame::Item(item) if item.seq == seq => return,
+            _ => {}
+        }
+    }
+}
