@@ -61,25 +61,29 @@ async fn accept(
         .max_write_buffer_size(limit.max(edge.settings.outbox_bytes) + BUFFER)
         .max_message_size(limit)
         .max_frame_size(limit)
-        .on_upgrade(move |ws| serve(edge, ws, codec))
+        .on_upgrade(move |ws| {
+            // On its own task: the one of the upgrade is as large as the handshake needed it.
+            serve(edge, ws, codec);
+            std::future::ready(())
+        })
 }
 
-/// Boxed by axum with everything in it: what is large begins behind a pointer.
-async fn serve(edge: Arc<Edge>, ws: WebSocket, codec: Codec) {
+fn serve(edge: Arc<Edge>, ws: WebSocket, codec: Codec) {
     let now = edge.clock.now();
     let mut session = Session::new(codec, edge.settings.outbox_bytes, edge.settings.timing, now);
     if !edge.hub.take_place(edge.settings.max_connections) {
         session.close(CloseCode::TooManyConnections, now);
-        return refuse_connection(edge, ws, session).await;
+        tokio::spawn(refuse_connection(ws, session));
+        return;
     }
     if edge.is_draining() {
         session.close(CloseCode::GoingAway, now);
     }
-    socket::serve(edge, ws, session).await;
+    tokio::spawn(socket::serve(edge, ws, session));
 }
 
 /// Says why, without a place among the connections.
-async fn refuse_connection(edge: Arc<Edge>, mut ws: WebSocket, mut session: Session) {
+async fn refuse_connection(mut ws: WebSocket, mut session: Session) {
     let patience = std::time::Duration::from_secs(1);
     let saying = async {
         while let Some(frame) = session.next_frame() {
@@ -93,7 +97,6 @@ async fn refuse_connection(edge: Arc<Edge>, mut ws: WebSocket, mut session: Sess
         tracing::debug!("a connection beyond the limit was gone before it was told");
     }
     crate::meters::Meters::closed(CloseCode::TooManyConnections);
-    drop(edge);
 }
 
 fn refuse(status: StatusCode, problem: &Problem) -> Response {

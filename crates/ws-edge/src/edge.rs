@@ -16,8 +16,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
-    barrier::Barrier, clock::Clock, connection::Connection, frame::Shared, hub::Hub, meters::Meters,
-    presence::Presence, receipts::Coalescer, settings::Settings, slices::Slices, verified::Verified,
+    barrier::Barrier, clock::Clock, connection::Connection, frame::Shared, hub::Hub, listening::Listening,
+    meters::Meters, presence::Presence, receipts::Coalescer, settings::Settings, slices::Slices,
+    verified::Verified,
 };
 
 /// An edge.
@@ -32,6 +33,7 @@ pub(crate) struct Edge {
     pub(crate) reader: Reader,
     pub(crate) readiness: Readiness,
     pub(crate) hub: Hub,
+    pub(crate) listening: Listening,
     pub(crate) meters: Meters,
     pub(crate) verified: RwLock<Verified>,
     /// True once the first tick has told what is verified.
@@ -86,6 +88,7 @@ impl Edge {
             reader,
             readiness,
             hub: Hub::default(),
+            listening: Listening::default(),
             meters: Meters::new(),
             verified: RwLock::default(),
             ticked: watch::Sender::new(false),

@@ -4,8 +4,8 @@
 //! [`session`] decides what one client is sent, [`outbox`] bounds what waits for it, [`cursor`] and [`verified`] say
 //! where it resumes, [`receipts`] gathers what it acknowledges.
 //!
-//! Around them moves the I/O: [`accept`] and [`socket`] speak WebSocket, [`opening`] and [`fill`] read what a feed
-//! needs, [`resume`] brings a client up to date, [`tick`] finds what was lost unseen, [`notices`], [`typing`] and
+//! Around them moves the I/O: [`accept`] and [`socket`] speak WebSocket, [`listening`], [`opening`] and [`fill`] bring
+//! what a feed needs, [`resume`] brings a client up to date, [`tick`] finds what was lost unseen, [`notices`], [`typing`] and
 //! [`presence`] follow hints, [`receipt_sender`] records receipts, [`drain`] ends it all. [`room`] and [`hub`] hold
 //! the two sides together.
 //!
@@ -25,6 +25,7 @@ mod fill;
 mod frame;
 mod hub;
 mod jobs;
+mod listening;
 mod memberships;
 mod meters;
 mod notices;

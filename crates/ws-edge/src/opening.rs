@@ -12,7 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use crate::{
     edge::Edge,
     feed::{Heads, Missing, People, Raw},
-    fill,
+    fill, listening,
     room::Room,
 };
 
@@ -61,39 +61,12 @@ pub(crate) async fn rooms(edge: &Arc<Edge>, ids: &[RoomId]) -> Result<Vec<Arc<Ro
 /// Opens rooms of one partition; tries for as long as it takes.
 async fn open_all(edge: Arc<Edge>, partition: Partition, rooms: Vec<Arc<Room>>) {
     for room in &rooms {
-        listen(&edge, room).await;
+        listening::listen(&edge, room).await;
     }
     while let Err(error) = try_open(&edge, partition, &rooms).await {
         tracing::warn!(%partition, rooms = rooms.len(), %error, "rooms cannot be followed yet");
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// Passes what is live in a room to its feed.
-async fn listen(edge: &Arc<Edge>, room: &Arc<Room>) {
-    let mut live = match edge.live.subscribe_room(room.id()).await {
-        Ok(live) => live,
-        Err(error) => {
-            // The connection was drained: the process is ending.
-            tracing::warn!(room = %room.id(), %error, "a room cannot be heard");
-            return;
-        }
-    };
-    let (followed, edge) = (Arc::downgrade(room), Arc::clone(edge));
-    let task = tokio::spawn(async move {
-        while let Some(fact) = live.recv().await {
-            let Some(room) = followed.upgrade() else { break };
-            let raw = Raw {
-                lane: fact.lane,
-                seq: fact.seq,
-                prev: Some(fact.prev),
-                payload: fact.payload,
-                time: fact.time,
-            };
-            room.drive(&edge, |feed, out| feed.live(&raw, out));
-        }
-    });
-    room.set_listener(task.abort_handle());
 }
 
 async fn try_open(edge: &Arc<Edge>, partition: Partition, rooms: &[Arc<Room>]) -> anyhow::Result<()> {

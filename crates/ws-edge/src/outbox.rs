@@ -16,9 +16,6 @@ pub(crate) struct Outbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// A queue that once grew past this many places gives them back when it is empty again.
-const KEPT_PLACES: usize = 8;
-
 impl Outbox {
     pub(crate) const fn new(limit: usize) -> Self {
         Self { queue: VecDeque::new(), bytes: 0, limit }
@@ -44,7 +41,8 @@ impl Outbox {
     pub(crate) fn pop(&mut self) -> Option<Frame> {
         let frame = self.queue.pop_front()?;
         self.bytes -= frame.weight();
-        if self.queue.is_empty() && self.queue.capacity() > KEPT_PLACES {
+        if self.queue.is_empty() {
+            // Most connections are idle most of the time: their queues take no memory.
             self.queue = VecDeque::new();
         }
         Some(frame)

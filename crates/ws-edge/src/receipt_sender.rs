@@ -14,6 +14,9 @@ use crate::edge::Edge;
 const AT_ONCE: usize = 64;
 /// How often a request is tried before its marks are given up; a reconnecting client states them again.
 const TRIES: u32 = 20;
+/// How long an answer is waited for. Shorter than a command's: nobody waits here to be told, and the next try is as
+/// good.
+const ANSWER: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sends what is due until the process is told to end.
@@ -72,8 +75,7 @@ async fn send(edge: &Arc<Edge>, room: RoomId, marks: Vec<Mark>) {
 async fn try_send(edge: &Edge, body: &MoveReceipts) -> Result<(), CommandError> {
     let mut tries = 0;
     loop {
-        let call =
-            Call { name: "receipts", token: None, trace: None, timeout: edge.settings.command_timeout };
+        let call = Call { name: "receipts", token: None, trace: None, timeout: ANSWER };
         match command::request::<Accepted>(&edge.bus, call, body).await {
             Ok(_) => {
                 edge.meters.receipt_facts.increment(1);

@@ -100,6 +100,13 @@ impl Room {
         self.inner.lock().feed.heads().state
     }
 
+    /// The room is heard by another subscription than its own.
+    pub(crate) fn drop_listener(&self) {
+        if let Some(listener) = self.inner.lock().listener.take() {
+            listener.abort();
+        }
+    }
+
     pub(crate) fn set_listener(&self, listener: AbortHandle) {
         let mut inner = self.inner.lock();
         if inner.closed {

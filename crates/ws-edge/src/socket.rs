@@ -38,14 +38,13 @@ const ROUNDS: usize = 32;
 type Job = BoxFuture<'static, Option<Input>>;
 
 /// The I/O of one connection.
-struct Socket {
+pub(crate) struct Socket {
     ws: WebSocket,
     edge: Arc<Edge>,
     connection: Arc<Connection>,
     jobs: Option<Box<FuturesUnordered<Job>>>,
     timer: Pin<Box<Sleep>>,
     timer_at: Timestamp,
-    effects: Vec<Effect>,
     /// The cursor that the hello showed.
     shown: Option<String>,
     ping: bool,
@@ -56,27 +55,50 @@ struct Socket {
 /// The connection is over.
 struct Over;
 
-/// Serves a connection until its end.
-pub(crate) async fn serve(edge: Arc<Edge>, ws: WebSocket, session: Session) {
+/// Serves a connection until its end. The future is a pointer: what an async block holds over its awaits would be
+/// kept twice, where it began and where it is polled.
+pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, session: Session) -> Serving {
     let connection = Arc::new(Connection::new(edge.hub.next_id(), session));
     edge.hub.came(&connection);
     let timer_at = connection.session().next_time();
     let timer = Box::pin(tokio::time::sleep_until(edge.clock.instant(timer_at)));
-    let mut socket = Socket {
+    Serving(Some(Box::new(Socket {
         ws,
         edge,
         connection,
         jobs: None,
         timer,
         timer_at,
-        effects: Vec::new(),
         shown: None,
         ping: false,
         unflushed: false,
         close_sent: false,
-    };
-    std::future::poll_fn(|context| socket.poll(context)).await;
-    socket.end();
+    })))
+}
+
+/// A connection that is served; see [`serve`].
+pub(crate) struct Serving(Option<Box<Socket>>);
+
+impl Future for Serving {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(socket) = &mut self.0 {
+            ready!(socket.poll(context));
+        }
+        if let Some(socket) = self.0.take() {
+            socket.end();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0.take() {
+            socket.end();
+        }
+    }
 }
 
 impl Socket {
@@ -212,13 +234,12 @@ impl Socket {
             self.edge.meters.frame_received();
         }
         let now = self.edge.clock.now();
-        let mut effects = std::mem::take(&mut self.effects);
+        let mut effects = Vec::new();
         self.prepare(&input);
         self.connection.session().handle(input, now, &mut effects);
-        for effect in effects.drain(..) {
+        for effect in effects {
             self.perform(effect);
         }
-        self.effects = effects;
     }
 
     /// What a verified token changes outside the session, before it.
@@ -291,8 +312,8 @@ impl Socket {
     }
 
     /// The connection is over: nobody tells it anything any more.
-    fn end(self) {
-        let Self { edge, connection, .. } = self;
+    fn end(self: Box<Self>) {
+        let Self { edge, connection, .. } = *self;
         let now = edge.clock.now();
         let rooms = connection.session().rooms();
         let code = connection.session().closing();

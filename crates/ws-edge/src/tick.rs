@@ -11,7 +11,14 @@ use chasqui_read_model::{Checkpoint, ReadError, Stream};
 use chasqui_runtime::lifecycle::Shutdown;
 use tokio::{sync::broadcast, time::MissedTickBehavior};
 
-use crate::{connection::Connection, cursor::Floor, edge::Edge, memberships, opening, settings::millis};
+use crate::{
+    connection::Connection,
+    cursor::Floor,
+    edge::Edge,
+    listening::{self, Moved},
+    memberships, opening,
+    settings::millis,
+};
 
 /// Every connection's cursor is looked at once in so many ticks, also when nothing was sent on it.
 const IDLE_TICKS: u64 = 60;
@@ -62,9 +69,12 @@ impl Ticking {
         self.count += 1;
         let mut healthy = true;
         for partition in Partition::first(self.edge.settings.partitions) {
-            if let Err(error) = self.compare(partition).await {
-                healthy = false;
-                tracing::warn!(%partition, %error, "the rooms of a partition cannot be compared");
+            match self.compare(partition).await {
+                Ok(moved) => self.listen_as_best(partition, moved).await,
+                Err(error) => {
+                    healthy = false;
+                    tracing::warn!(%partition, %error, "the rooms of a partition cannot be compared");
+                }
             }
         }
         if healthy {
@@ -78,7 +88,7 @@ impl Ticking {
     }
 
     /// Compares the rooms of a partition that moved, and notes how far all of it is verified.
-    async fn compare(&mut self, partition: Partition) -> Result<(), ReadError> {
+    async fn compare(&mut self, partition: Partition) -> Result<Moved, ReadError> {
         let edge = Arc::clone(&self.edge);
         let verified = edge.verified.read().last(partition).copied();
         let checkpoint = edge.read_model.checkpoint(Stream::Chat(partition)).await?;
@@ -88,16 +98,18 @@ impl Ticking {
         let Some(verified) = verified.filter(|last| last.incarnation == floor.incarnation) else {
             // What is followed from now on is complete from its opening on.
             edge.verified.write().note(floor, []);
-            return Ok(());
+            return Ok(Moved::default());
         };
         let mut behind: BTreeSet<RoomId> =
             self.behind.iter().copied().filter(|room| room.partition() == partition).chain(watched).collect();
         if floor.seq <= verified.seq && behind.is_empty() {
-            return Ok(());
+            return Ok(Moved::default());
         }
         let heads = edge.read_model.room_heads(&behind.iter().copied().collect::<Vec<_>>()).await?;
         let moved = edge.read_model.heads_since(partition, verified.seq).await?;
         let complete_to = moved.at;
+        let here = moved.rooms.iter().filter(|(id, _)| edge.hub.room(*id).is_some()).count();
+        let counted = Moved { all: moved.rooms.len(), here };
         for (id, heads) in heads.into_iter().chain(moved.rooms) {
             let verified = edge.hub.room(id).is_none_or(|room| {
                 room.drive(&edge, |feed, out| feed.compare(opening::heads_of(&heads), out))
@@ -114,18 +126,28 @@ impl Ticking {
         if complete_to >= floor.seq {
             edge.verified.write().note(floor, behind);
         }
-        Ok(())
+        Ok(counted)
+    }
+
+    async fn listen_as_best(&self, partition: Partition, moved: Moved) {
+        if let Err(error) = listening::review(&self.edge, partition, moved).await {
+            tracing::warn!(%partition, %error, "a partition cannot be heard in another way");
+        }
     }
 
     /// Nothing of the partition was ever projected.
-    async fn compare_nothing(&self, partition: Partition, verified: Option<Floor>) -> Result<(), ReadError> {
+    async fn compare_nothing(
+        &self,
+        partition: Partition,
+        verified: Option<Floor>,
+    ) -> Result<Moved, ReadError> {
         if verified.is_none() {
             let head = self.edge.barrier(partition).read(&self.edge.log).await;
             let head = head.map_err(|error| ReadError::Unavailable(error.to_string()))?;
             let floor = Floor { partition, incarnation: head.incarnation, seq: 0, fingerprint: 0, known: 0 };
             self.edge.verified.write().note(floor, []);
         }
-        Ok(())
+        Ok(Moved::default())
     }
 
     fn report(&self, healthy: bool) {

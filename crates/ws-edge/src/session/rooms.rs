@@ -44,6 +44,9 @@ pub(crate) enum Released {
     Over,
 }
 
+/// So many seats take no more memory than they need; beyond, it is doubled as usual.
+const FEW: usize = 8;
+
 /// The seats of a session, by room.
 #[derive(Debug, Default)]
 pub(super) struct Seats(Vec<Seat>);
@@ -63,7 +66,12 @@ impl Seats {
                     *place = seat;
                 }
             }
-            Err(at) => self.0.insert(at, seat),
+            Err(at) => {
+                if self.0.len() < FEW {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(at, seat);
+            }
         }
     }
 
