@@ -4,82 +4,44 @@
 //! lane, so that a hole is seen, read from the log and only then passed. State and message lane make one timeline: as
 //! long as anything of it is known to be missing, nothing of it passes. A message names the state it was decided on;
 //! a state fact names no message, so the message lane is read up to each before it passes. A state fact whose loss
-//! shows only after a message that was decided without it passes late, and says so. Receipts only raise watermarks
+//! shows only after a message that was decided without it passes late, and says so; what passed since is judged again.
+//! Receipts only raise watermarks
 //! and wait for nothing.
 //!
 //! Messages are judged here (`chasqui_domain::judgement`). What the machine cannot know it asks for as an [`Out`].
 
 mod fact;
+mod judging;
 mod lane;
+mod people;
 mod receipts;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chasqui_bus::subject::Lane;
-use chasqui_domain::{StateTrail, Verdict, VoidReason};
+use chasqui_domain::VoidReason;
 use chasqui_events::{
     CommandId, Envelope, RoomId, Seq, Timestamp, UserId,
-    message::{MessageEvent, may_repeat},
+    message::MessageEvent,
     receipts::Mark,
     room::{MemberInvited, MemberJoined, MemberLeft, MemberRemoved, RoomEvent},
 };
 use chasqui_protocol::Item;
 
-use self::{fact::Said, lane::Track, receipts::Receipts};
+use self::{
+    fact::Said,
+    judging::{Judging, Ruling},
+    lane::Track,
+    receipts::Receipts,
+};
 pub(crate) use self::{
     fact::{Raw, message_item, state_item},
     lane::Missing,
+    people::{Heads, People},
 };
-
-/// Who has to do with a room.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct People {
-    pub(crate) members: BTreeSet<UserId>,
-    pub(crate) invited: BTreeSet<UserId>,
-}
-
-impl People {
-    /// Folds a state fact.
-    pub(crate) fn apply(&mut self, event: &RoomEvent) {
-        match event {
-            RoomEvent::Created(created) => {
-                self.members.extend(created.members.iter().map(|member| member.user));
-            }
-            RoomEvent::MemberJoined(MemberJoined { user }) => {
-                self.invited.remove(user);
-                self.members.insert(*user);
-            }
-            RoomEvent::MemberInvited(MemberInvited { user }) => {
-                self.invited.insert(*user);
-            }
-            RoomEvent::MemberLeft(MemberLeft { user })
-            | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
-                self.members.remove(user);
-                self.invited.remove(user);
-            }
-            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => {}
-        }
-    }
-}
-
-/// The last facts of a room's lanes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Heads {
-    pub(crate) state: Seq,
-    pub(crate) msg: Seq,
-    pub(crate) rcpt: Seq,
-    /// The projector holds the room from this place on, because it cannot read the fact there.
-    pub(crate) held_at: Option<Seq>,
-}
-
-impl Heads {
-    pub(crate) fn timeline(&self) -> Seq {
-        self.state.max(self.msg)
-    }
-}
 
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +64,8 @@ pub(crate) enum Out {
     Judge { seq: Seq, author: UserId, id: CommandId },
     /// Read the state lane in this range, to judge the message at `seq`; answered by [`Feed::trail_read`].
     Trail { seq: Seq, missing: Missing },
-    /// Read the messages in this range again; answered by [`Feed::rejudge`].
+    /// Read the messages and the state facts in this range, which were passed without the first of them; answered by
+    /// [`Feed::rejudge`].
     Rejudge { missing: Missing },
     /// A fact cannot be read by this program.
     Poison { lane: Lane, seq: Seq, reason: String },
@@ -129,18 +92,14 @@ pub(crate) struct Feed {
     rcpt: Track,
     /// The highest place of the timeline that was let through.
     head: Seq,
-    trail: StateTrail,
-    members: BTreeSet<UserId>,
-    invited: BTreeSet<UserId>,
+    judging: Judging,
+    people: People,
     /// The last state fact when the feed was opened: of what came before, nobody was told.
     began: Seq,
     large_room: usize,
     receipts: Receipts,
     waiting: BTreeMap<Seq, Waiting>,
     waiting_bytes: usize,
-    /// The message that waits for a judgement which had to be asked for.
-    judging: Option<Seq>,
-    verdict: Option<(Seq, Option<VoidReason>)>,
     /// Facts that could not be read, in order.
     poison: Vec<Seq>,
     rereading: bool,
@@ -163,16 +122,13 @@ impl Feed {
             msg: Track::default(),
             rcpt: Track::default(),
             head: 0,
-            trail: StateTrail::starting_after(0),
-            members: BTreeSet::new(),
-            invited: BTreeSet::new(),
+            judging: Judging::starting_after(0),
+            people: People::default(),
             began: 0,
             large_room,
             receipts: Receipts::default(),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
-            judging: None,
-            verdict: None,
             poison: Vec::new(),
             rereading: false,
         }
@@ -194,10 +150,9 @@ impl Feed {
             *track = started;
         }
         self.head = heads.timeline();
-        self.trail = StateTrail::starting_after(heads.state);
+        self.judging = Judging::starting_after(heads.state);
         self.began = heads.state;
-        self.members = people.members;
-        self.invited = people.invited;
+        self.people = people;
         self.advance(out);
     }
 
@@ -211,12 +166,12 @@ impl Feed {
     }
 
     pub(crate) fn is_member(&self, user: UserId) -> bool {
-        self.members.contains(&user)
+        self.people.members.contains(&user)
     }
 
     /// More members than a room may have whose receipts are for everybody.
     pub(crate) fn is_large(&self) -> bool {
-        self.members.len() > self.large_room
+        self.people.members.len() > self.large_room
     }
 
     /// The highest place of the timeline that was let through.
@@ -272,7 +227,7 @@ impl Feed {
 
     /// A judgement could not be had; [`Feed::retry`] asks for it again.
     pub(crate) fn judge_failed(&mut self) {
-        self.judging = None;
+        self.judging.failed();
     }
 
     /// Asks again for what failed.
@@ -310,36 +265,27 @@ impl Feed {
 
     /// The message asked about with [`Out::Judge`] is stored first at `first` (`None`: nowhere, it is void).
     pub(crate) fn judged(&mut self, seq: Seq, first: Option<Seq>, out: &mut Vec<Out>) {
-        if self.judging == Some(seq) {
-            self.judging = None;
-            self.verdict = Some((seq, (first != Some(seq)).then_some(VoidReason::Repeated)));
+        if self.judging.stored_first(seq, first) {
             self.advance(out);
         }
     }
 
-    /// The state facts asked for with [`Out::Trail`].
-    pub(crate) fn trail_read(&mut self, seq: Seq, facts: &[Raw], out: &mut Vec<Out>) {
-        if self.judging != Some(seq) {
-            return;
-        }
-        self.judging = None;
+    /// The state facts of the range asked for with [`Out::Trail`].
+    pub(crate) fn trail_read(&mut self, seq: Seq, missing: Missing, facts: &[Raw], out: &mut Vec<Out>) {
         let Some(Waiting { said: Said::Message(message), .. }) = self.waiting.get(&seq) else { return };
-        let reason = judge_by_lane(message.by, message.basis, seq, facts);
-        if reason.is_none() && may_repeat(message.id, message.recorded_at()) {
-            self.judging = Some(seq);
-            out.push(Out::Judge { seq, author: message.by, id: message.id });
-            return;
+        if self.judging.lane_read(message.by, seq, missing, facts) {
+            self.advance(out);
         }
-        self.verdict = Some((seq, reason));
-        self.advance(out);
     }
 
-    /// The messages asked for with [`Out::Rejudge`]: those that were pushed and do not stand are taken back.
-    pub(crate) fn rejudge(&mut self, facts: &[Raw], out: &mut Vec<Out>) {
-        for raw in facts {
+    /// The messages of a part of the range asked for with [`Out::Rejudge`], and the state facts after `after`: messages
+    /// that do not stand are taken back.
+    pub(crate) fn rejudge(after: Seq, messages: &[Raw], states: &[Raw], out: &mut Vec<Out>) {
+        for raw in messages {
             let Said::Message(message) = Said::read(raw) else { continue };
-            if let Verdict::Void(reason) = self.trail.verdict(message.by, message.basis, raw.seq) {
-                out.push(Out::Void { author: message.by, id: message.id, reason, pushed: true });
+            let (author, basis) = (message.by, message.basis.max(after));
+            if let Some(reason) = judging::by_lane(author, basis, raw.seq, states) {
+                out.push(Out::Void { author, id: message.id, reason, pushed: true });
             }
         }
     }
@@ -349,6 +295,14 @@ impl Feed {
             Lane::State => &mut self.state,
             Lane::Msg => &mut self.msg,
             Lane::Rcpt => &mut self.rcpt,
+        }
+    }
+
+    const fn last_of(&self, lane: Lane) -> Seq {
+        match lane {
+            Lane::State => self.state.last,
+            Lane::Msg => self.msg.last,
+            Lane::Rcpt => self.rcpt.last,
         }
     }
 
@@ -386,16 +340,26 @@ impl Feed {
     fn advance(&mut self, out: &mut Vec<Out>) {
         self.prove_waiting();
         while let Some((&seq, front)) = self.waiting.first_key_value() {
-            let lane = front.lane;
-            if seq <= self.track(lane).last {
+            if seq <= self.last_of(front.lane) {
                 self.drop_front();
                 continue;
             }
-            if self.state.has_hole() || self.msg.has_hole() || !self.may_pass(seq, out) {
+            if self.state.has_hole() || self.msg.has_hole() {
                 break;
             }
+            let reason = match &front.said {
+                Said::Message(message) => match self.judging.rule(seq, message) {
+                    Ruling::Stands => None,
+                    Ruling::Void(reason) => Some(reason),
+                    Ruling::Ask(question) => {
+                        out.extend(question);
+                        break;
+                    }
+                },
+                Said::State(_) | Said::Receipts(_) | Said::Poison(_) => None,
+            };
             let Some(front) = self.drop_front() else { break };
-            self.pass(seq, front, out);
+            self.pass(seq, front, reason, out);
         }
         for lane in Lane::ALL {
             if let Some(missing) = self.track(lane).begin_fill() {
@@ -429,42 +393,20 @@ impl Feed {
         Some(front)
     }
 
-    /// Whether the front, before which nothing is missing, may pass; asks for its judgement when that takes more
-    /// than the feed knows.
-    fn may_pass(&mut self, seq: Seq, out: &mut Vec<Out>) -> bool {
-        let Some(Waiting { said: Said::Message(message), .. }) = self.waiting.get(&seq) else { return true };
-        if self.judging == Some(seq) {
-            return false;
-        }
-        if self.verdict.is_some_and(|(judged, _)| judged == seq) {
-            return true;
-        }
-        let reason = match self.trail.verdict(message.by, message.basis, seq) {
-            Verdict::Void(reason) => Some(reason),
-            Verdict::Unknown => {
-                let missing = Missing { after: message.basis, to: self.state.last };
-                self.judging = Some(seq);
-                out.push(Out::Trail { seq, missing });
-                return false;
-            }
-            Verdict::Valid if may_repeat(message.id, message.recorded_at()) => {
-                self.judging = Some(seq);
-                out.push(Out::Judge { seq, author: message.by, id: message.id });
-                return false;
-            }
-            Verdict::Valid => None,
-        };
-        self.verdict = Some((seq, reason));
-        true
-    }
-
-    fn pass(&mut self, seq: Seq, front: Waiting, out: &mut Vec<Out>) {
+    /// Lets a fact through; a message for which there is a reason against it does not stand.
+    fn pass(&mut self, seq: Seq, front: Waiting, reason: Option<VoidReason>, out: &mut Vec<Out>) {
         let late = seq < self.head;
         self.track(front.lane).let_through(seq);
         self.head = self.head.max(seq);
         match front.said {
             Said::State(envelope) => self.pass_state(seq, &envelope, late, front.time, out),
-            Said::Message(envelope) => self.pass_message(seq, envelope, late, front.time, out),
+            Said::Message(envelope) => match reason {
+                Some(reason) => {
+                    let (author, id) = (envelope.by, envelope.id);
+                    out.push(Out::Void { author, id, reason, pushed: false });
+                }
+                None => self.pass_message(seq, envelope, late, front.time, out),
+            },
             Said::Receipts(_) => {}
             Said::Poison(_) => {
                 if self.poison.len() < MOST_POISON {
@@ -482,12 +424,7 @@ impl Feed {
         time: Timestamp,
         out: &mut Vec<Out>,
     ) {
-        let reason = self.verdict.take().and_then(|(judged, reason)| reason.filter(|_| judged == seq));
-        let (author, id) = (envelope.by, envelope.id);
-        if let Some(reason) = reason {
-            out.push(Out::Void { author, id, reason, pushed: false });
-            return;
-        }
+        let author = envelope.by;
         if self.is_large() {
             self.receipts.note_author(seq, author);
         }
@@ -507,46 +444,39 @@ impl Feed {
         time: Timestamp,
         out: &mut Vec<Out>,
     ) {
-        self.trail.note(seq, &envelope.event);
+        self.judging.note(seq, &envelope.event);
         let item = state_item(self.room, seq, envelope);
         let entry = |item| Out::Entry { item, late, author: None, time };
+        let was_member = |user: &UserId| self.people.members.contains(user);
         match &envelope.event {
             RoomEvent::Created(created) => {
-                for member in &created.members {
-                    self.members.insert(member.user);
-                    out.push(Out::Enter { user: member.user, from: seq });
-                }
+                out.extend(created.members.iter().map(|member| Out::Enter { user: member.user, from: seq }));
                 out.push(entry(item));
             }
             RoomEvent::MemberJoined(MemberJoined { user }) => {
-                self.members.insert(*user);
-                self.invited.remove(user);
                 out.extend([Out::Enter { user: *user, from: seq }, entry(item)]);
             }
             RoomEvent::MemberInvited(MemberInvited { user }) => {
-                self.invited.insert(*user);
                 out.extend([entry(item.clone()), Out::Aside { user: *user, item }]);
             }
             RoomEvent::MemberLeft(MemberLeft { user })
             | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
-                self.pass_leaving(*user, item, entry, out);
+                if was_member(user) {
+                    self.receipts.forget(*user);
+                    out.extend([entry(item), Out::Leave { user: *user }]);
+                } else if self.people.invited.contains(user) {
+                    out.extend([entry(item.clone()), Out::Aside { user: *user, item }]);
+                } else {
+                    out.push(entry(item));
+                }
                 if late {
-                    out.push(Out::Rejudge { missing: Missing { after: seq, to: self.msg.last } });
+                    let missing = Missing { after: seq.saturating_sub(1), to: self.msg.last };
+                    out.push(Out::Rejudge { missing });
                 }
             }
             RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => out.push(entry(item)),
         }
-    }
-
-    fn pass_leaving(&mut self, user: UserId, item: Item, entry: impl Fn(Item) -> Out, out: &mut Vec<Out>) {
-        if self.members.remove(&user) {
-            self.receipts.forget(user);
-            out.extend([entry(item), Out::Leave { user }]);
-        } else if self.invited.remove(&user) {
-            out.extend([entry(item.clone()), Out::Aside { user, item }]);
-        } else {
-            out.push(entry(item));
-        }
+        self.people.apply(&envelope.event);
     }
 
     fn receipt(&mut self, raw: &Raw, out: &mut Vec<Out>) {
@@ -573,31 +503,5 @@ impl Feed {
             Said::Poison(reason) => out.push(Out::Poison { lane: Lane::Rcpt, seq, reason }),
             Said::State(_) | Said::Message(_) => {}
         }
-    }
-}
-
-/// Judges a message by all state facts after its basis, however many.
-fn judge_by_lane(author: UserId, basis: Seq, seq: Seq, facts: &[Raw]) -> Option<VoidReason> {
-    let mut trail = StateTrail::starting_after(basis);
-    for raw in facts.iter().filter(|raw| raw.seq < seq) {
-        if let Said::State(envelope) = Said::read(raw)
-            && concerns(&envelope.event, author)
-        {
-            trail.note(raw.seq, &envelope.event);
-        }
-    }
-    match trail.verdict(author, basis, seq) {
-        Verdict::Void(reason) => Some(reason),
-        Verdict::Valid | Verdict::Unknown => None,
-    }
-}
-
-fn concerns(event: &RoomEvent, author: UserId) -> bool {
-    match event {
-        RoomEvent::Created(created) => created.members.iter().any(|member| member.user == author),
-        RoomEvent::MemberJoined(joined) => joined.user == author,
-        RoomEvent::MemberLeft(left) => left.user == author,
-        RoomEvent::MemberRemoved(removed) => removed.user == author,
-        RoomEvent::Renamed(_) | RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) => false,
     }
 }

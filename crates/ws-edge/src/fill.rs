@@ -11,7 +11,7 @@ use chasqui_read_model::Stream;
 
 use crate::{
     edge::Edge,
-    feed::{Missing, Raw},
+    feed::{Feed, Missing, Raw},
     room::{Room, Wish},
 };
 
@@ -62,14 +62,10 @@ async fn try_grant(edge: &Arc<Edge>, room: &Arc<Room>, wish: &Wish) -> Result<()
         Wish::Judge { seq, author, id } => judge(edge, room, *seq, *author, *id).await,
         Wish::Trail { seq, missing } => {
             let facts = read_lane(edge, room.id(), Lane::State, *missing, MOST_TRAIL).await?;
-            room.drive(edge, |feed, out| feed.trail_read(*seq, &facts, out));
+            room.drive(edge, |feed, out| feed.trail_read(*seq, *missing, &facts, out));
             Ok(())
         }
-        Wish::Rejudge { missing } => {
-            let facts = read_lane(edge, room.id(), Lane::Msg, *missing, CHUNK).await?;
-            room.drive(edge, |feed, out| feed.rejudge(&facts, out));
-            Ok(())
-        }
+        Wish::Rejudge { missing } => rejudge(edge, room, *missing).await,
         Wish::Reread { seqs } => reread(edge, room, seqs).await,
     }
 }
@@ -100,6 +96,19 @@ async fn judge(
     let first = edge.read_model.message(room.id(), author, id).await?;
     room.drive(edge, |feed, out| feed.judged(seq, first.map(|item| item.seq), out));
     Ok(())
+}
+
+async fn rejudge(edge: &Arc<Edge>, room: &Arc<Room>, missing: Missing) -> Result<(), NotRead> {
+    let states = read_lane(edge, room.id(), Lane::State, missing, MOST_TRAIL).await?;
+    let mut part = missing;
+    loop {
+        let messages = read_lane(edge, room.id(), Lane::Msg, part, CHUNK).await?;
+        room.drive(edge, |_, out| Feed::rejudge(missing.after, &messages, &states, out));
+        match messages.last() {
+            Some(last) if messages.len() >= CHUNK => part.after = last.seq,
+            Some(_) | None => return Ok(()),
+        }
+    }
 }
 
 async fn reread(edge: &Arc<Edge>, room: &Arc<Room>, seqs: &[Seq]) -> Result<(), NotRead> {

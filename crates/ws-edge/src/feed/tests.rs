@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use chasqui_domain::{StateTrail, Verdict};
 use chasqui_events::{
     Partition,
     message::Posted,
@@ -266,9 +267,12 @@ fn answer(feed: &mut Feed, log: &Log, asked: &Out, fails: bool, short: bool, out
         }
         Out::Judge { seq, id, .. } => feed.judged(*seq, log.first.get(id).copied(), out),
         Out::Trail { seq, missing } => {
-            feed.trail_read(*seq, &log.range(Lane::State, *missing, Seq::MAX), out);
+            feed.trail_read(*seq, *missing, &log.range(Lane::State, *missing, Seq::MAX), out);
         }
-        Out::Rejudge { missing } => feed.rejudge(&log.range(Lane::Msg, *missing, Seq::MAX), out),
+        Out::Rejudge { missing } => {
+            let messages = log.range(Lane::Msg, *missing, Seq::MAX);
+            Feed::rejudge(missing.after, &messages, &log.range(Lane::State, *missing, Seq::MAX), out);
+        }
         _ => {}
     }
 }
@@ -360,7 +364,7 @@ proptest! {
             let id = id_of(seq);
             prop_assert!(seen.void.contains(&id) || seen.retracted.contains(&id), "the author of {seq} is told");
         }
-        prop_assert_eq!(&feed.members, &log.members);
+        prop_assert_eq!(&feed.people.members, &log.members);
         prop_assert_eq!(feed.heads().timeline().max(start), log.heads.timeline().max(start));
         for (user, mark) in seen.marks.iter().filter(|(user, _)| !seen.left.contains(user)) {
             let told = log.facts.iter().filter(|raw| raw.lane == Lane::Rcpt && raw.seq > start).filter_map(|raw| {
@@ -431,4 +435,75 @@ fn what_cannot_be_read_keeps_the_room_back_until_the_projector_has_it() {
     assert_eq!(out, vec![Out::Reread { seqs: vec![5] }]);
     feed.reread(&[5]);
     assert!(feed.compare(log.heads, &mut out));
+}
+
+/// A feed that has been opened behind the first `taken` facts of the log, and is given the others but `lost`.
+fn fed(log: &Log, taken: usize, lost: &[usize]) -> (Feed, Seen, Vec<Out>) {
+    let (mut feed, mut seen, mut out) = (Feed::new(room(), 100), Seen::default(), Vec::new());
+    let members = Log::of(&[]).members;
+    feed.open(log.heads_at(log.facts[taken - 1].seq), people(&members), &mut out);
+    for (at, raw) in log.facts.iter().enumerate().skip(taken) {
+        if !lost.contains(&at) {
+            feed.live(raw, &mut out);
+            seen.take(&mut out);
+        }
+    }
+    (feed, seen, out)
+}
+
+fn answer_all(feed: &mut Feed, log: &Log, seen: &mut Seen, out: &mut Vec<Out>) {
+    while let Some(asked) = seen.asked.pop_front() {
+        answer(feed, log, &asked, false, false, out);
+        seen.take(out);
+    }
+}
+
+#[test]
+fn a_message_is_taken_back_when_a_leaving_is_found_late() {
+    let log = Log::of(&[Step::Leave(2), Step::Post { author: 2, behind: 1 }]);
+    let (mut feed, mut seen, mut out) = fed(&log, 3, &[3]);
+    answer_all(&mut feed, &log, &mut seen, &mut out);
+    assert_eq!(seen.messages, [5], "nobody here knows better yet");
+    feed.compare(log.heads, &mut out);
+    seen.take(&mut out);
+    answer_all(&mut feed, &log, &mut seen, &mut out);
+    assert_eq!((seen.messages.as_slice(), seen.retracted.len()), (&[5][..], 1));
+}
+
+/// The state that the message was decided on is from before the feed: it is judged by the lane, up to its own place.
+#[test]
+fn a_message_from_before_the_feed_is_judged_by_what_was_lost_too() {
+    let log = Log::of(&[Step::Leave(2), Step::Post { author: 2, behind: 2 }]);
+    let (mut feed, mut seen, mut out) = fed(&log, 3, &[3]);
+    answer_all(&mut feed, &log, &mut seen, &mut out);
+    assert_eq!((seen.messages.len(), seen.void.len()), (0, 1));
+}
+
+#[test]
+fn a_message_is_not_void_because_a_return_was_lost() {
+    let log = Log::of(&[Step::Leave(2), Step::Join(2), Step::Post { author: 2, behind: 2 }]);
+    let (mut feed, mut seen, mut out) = fed(&log, 3, &[4]);
+    answer_all(&mut feed, &log, &mut seen, &mut out);
+    assert_eq!((seen.messages.as_slice(), seen.void.len()), (&[6][..], 0));
+}
+
+/// The leaving comes between the question about a message and its answer.
+#[test]
+fn an_answer_is_weighed_with_what_came_meanwhile() {
+    for again in [false, true] {
+        let mut log = Log::of(&[Step::Leave(2)]);
+        log.seq += 1;
+        let id = CommandId::new(Timestamp(NOW - if again { 500_000 } else { 0 }), [7; 10]);
+        log.post(user(2), id, 2);
+        let (mut feed, mut seen, mut out) = fed(&log, 3, &[3]);
+        // What is asked about the message waits, while the leaving is found.
+        let questions = std::mem::take(&mut seen.asked);
+        feed.compare(log.heads, &mut out);
+        seen.take(&mut out);
+        answer_all(&mut feed, &log, &mut seen, &mut out);
+        seen.asked = questions;
+        answer_all(&mut feed, &log, &mut seen, &mut out);
+        let standing = seen.messages.len() - seen.retracted.len();
+        assert_eq!((standing, seen.void.len() + seen.retracted.len()), (0, 1), "again: {again}");
+    }
 }
