@@ -16,11 +16,14 @@ async fn delivered_is_what_was_acknowledged() {
     beto.client.close().await;
     let mut device = Connection::open(&stack.edge(), Codec::Json, SocketLimits::default()).await.unwrap();
     device.hello(&beto.token().await, None, None).await.unwrap();
+    // Without a cursor, what is said before this is for a query to read.
+    within("the device is live", until(&mut device, |frame| matches!(frame, ServerFrame::CaughtUp {}))).await;
 
     let mut places = Vec::new();
     for number in 0..3 {
         let seq = ana.says(room, &format!("number {number}")).await.position.unwrap().seq;
-        within("the message", until_item(&mut device, seq)).await;
+        let brings = |frame: &ServerFrame| matches!(frame, ServerFrame::Item(item) if item.seq == seq);
+        within("the message", until(&mut device, brings)).await;
         // Marks of one moment are told together: had beto's been noted, it would have come with carla's.
         ana.delivered(room, carla.id, seq).await;
         places.push(seq);
@@ -44,11 +47,6 @@ async fn delivered_is_what_was_acknowledged() {
     Checker::new().seen_by(&[&ana, &carla]).check(&stack).await;
 }
 
-async fn until_item(device: &mut Connection, seq: u64) {
-    loop {
-        match device.next().await.unwrap() {
-            ServerFrame::Item(item) if item.seq == seq => return,
-            _ => {}
-        }
-    }
+async fn until(device: &mut Connection, wanted: impl Fn(&ServerFrame) -> bool) {
+    while !wanted(&device.next().await.unwrap()) {}
 }
