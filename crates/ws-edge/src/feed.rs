@@ -160,6 +160,11 @@ impl Feed {
         self.open
     }
 
+    /// The last state fact of which the feed told nobody: it was opened behind it.
+    pub(crate) const fn began(&self) -> Seq {
+        self.began
+    }
+
     /// Whether the feed tells, or has told, whom a state fact at this place concerns.
     pub(crate) const fn tells_of(&self, seq: Seq) -> bool {
         self.open && seq > self.began

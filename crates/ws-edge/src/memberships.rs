@@ -1,11 +1,15 @@
 //! Memberships are told by notices, which may be lost: now and then they are read again.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use chasqui_events::{Partition, RoomId};
-use chasqui_read_model::{MemberStanding, Stream};
+use chasqui_events::Partition;
+use chasqui_read_model::{MemberStanding, Membership, Stream};
 
-use crate::{connection::Connection, edge::Edge, resume};
+use crate::{
+    connection::Connection,
+    edge::Edge,
+    resume::{self, introduction},
+};
 
 /// Reads the memberships of some connections again: rooms that nobody told of are entered.
 pub(crate) async fn look_again(edge: Arc<Edge>, connections: Vec<Arc<Connection>>) {
@@ -31,13 +35,22 @@ pub(crate) async fn look_again(edge: Arc<Edge>, connections: Vec<Arc<Connection>
 
 async fn look_at(edge: &Arc<Edge>, connection: &Arc<Connection>) -> Result<(), resume::Stop> {
     let Some(user) = connection.user() else { return Ok(()) };
-    let heard: BTreeSet<RoomId> = connection.session().rooms().into_iter().collect();
     let memberships = edge.read_model.memberships(user).await?;
-    let unheard =
-        memberships.iter().filter(|one| one.standing == MemberStanding::Joined && !heard.contains(&one.room));
-    for membership in unheard {
-        tracing::info!(room = %membership.room, "a room that nobody told of is entered");
-        resume::enter(edge, connection, membership.room, None).await?;
+    for membership in memberships {
+        if is_untold(&membership, connection) {
+            tracing::info!(room = %membership.room, "a room that nobody told of is entered");
+            introduction::introduce(edge, connection, membership.room).await?;
+        }
     }
     Ok(())
+}
+
+/// Whether a connection does not hear a room that its user is in, or does not know of a short stay there.
+fn is_untold(membership: &Membership, connection: &Connection) -> bool {
+    let session = connection.session();
+    if session.is_seated(membership.room) {
+        return false;
+    }
+    let last = membership.earlier.last().map_or(0, |(begin, _)| *begin);
+    membership.standing == MemberStanding::Joined || last > session.told_of(membership.room)
 }

@@ -9,7 +9,7 @@ use chasqui_protocol::{CloseCode, ServerFrame};
 use chasqui_read_model::{Notice, NoticeKind};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{connection::Connection, edge::Edge, feed::Missing, fill, resume, slices};
+use crate::{connection::Connection, edge::Edge, feed::Missing, fill, resume::introduction, slices};
 
 /// Notices of one user are taken in order; those of different users in so many lines beside each other.
 const LINES: u128 = 16;
@@ -55,7 +55,7 @@ async fn take(edge: &Arc<Edge>, user: UserId, notice: Notice) {
         (NoticeKind::SessionRevoked, _, Some(session)) => end_session(edge, &connections, session),
         (NoticeKind::Joined, Some(room), _) => {
             if !is_told(edge, room, notice.seq).await {
-                enter(edge, &connections, room, notice.seq).await;
+                introduce(edge, &connections, room, notice.seq).await;
             }
         }
         (NoticeKind::Left | NoticeKind::Removed | NoticeKind::Invited, Some(room), _) => {
@@ -83,9 +83,15 @@ fn look_for(edge: &Edge, room: RoomId, seq: Seq) {
     }
 }
 
-async fn enter(edge: &Arc<Edge>, connections: &[Arc<Connection>], room: RoomId, joined: Seq) {
-    for connection in connections.iter().filter(|one| one.session().is_live()) {
-        if let Err(error) = resume::enter(edge, connection, room, Some(joined)).await {
+async fn introduce(edge: &Arc<Edge>, connections: &[Arc<Connection>], room: RoomId, joined: Seq) {
+    for connection in connections {
+        {
+            let session = connection.session();
+            if !session.is_live() || session.told_of(room) >= joined {
+                continue;
+            }
+        }
+        if let Err(error) = introduction::introduce(edge, connection, room).await {
             tracing::warn!(%room, %error, "a room could not be entered; the next look at memberships will");
         }
     }

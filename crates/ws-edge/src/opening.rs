@@ -74,16 +74,24 @@ async fn try_open(edge: &Arc<Edge>, partition: Partition, rooms: &[Arc<Room>]) -
     let ids: Vec<RoomId> = rooms.iter().map(|room| room.id()).collect();
     let projected = head == 0
         || edge.read_model.wait_for(Stream::Chat(partition), head, edge.settings.resume_wait).await.is_ok();
+    // Members before heads: who is in a room is folded on from where it was read, to be exact at the heads.
+    let members = stream::iter(ids.clone()).map(|id| async move {
+        let members = edge.read_model.room_members(id).await?;
+        anyhow::Ok((id, members))
+    });
+    let members: Vec<(RoomId, RoomMembers)> = members.buffered(MEMBER_READS).try_collect().await?;
     let heads = edge.read_model.room_heads(&ids).await?;
-    let opening = rooms.iter().map(|room| (Arc::clone(room), heads.get(&room.id()).copied()));
-    let opening: Vec<(Arc<Room>, Option<RoomHeads>)> = opening.collect();
-    let opened = stream::iter(opening).map(|(room, known)| async move {
-        let (heads, people) = match known {
-            Some(heads) if projected && heads.held_at.is_none() => {
-                projected_state(edge, room.id(), heads).await?
-            }
-            Some(_) | None => state_from_log(edge, room.id(), head).await?,
+    let opening = rooms.iter().zip(members).map(|(room, (_, members))| {
+        let known = heads.get(&room.id()).copied();
+        (Arc::clone(room), members, known)
+    });
+    let opening: Vec<_> = opening.collect();
+    let opened = stream::iter(opening).map(|(room, members, known)| async move {
+        let heads = match known {
+            Some(heads) if projected && heads.held_at.is_none() => heads_of(&heads),
+            Some(_) | None => heads_in_log(edge, room.id()).await?,
         };
+        let people = people_at(edge, room.id(), &members, heads.state).await?;
         room.open(edge, heads, people);
         anyhow::Ok(())
     });
@@ -94,33 +102,24 @@ pub(crate) const fn heads_of(heads: &RoomHeads) -> Heads {
     Heads { state: heads.state, msg: heads.msg, rcpt: heads.rcpt, held_at: heads.held_at }
 }
 
-async fn projected_state(edge: &Edge, room: RoomId, heads: RoomHeads) -> anyhow::Result<(Heads, People)> {
-    let members = edge.read_model.room_members(room).await?;
-    let mut people = people(&members);
-    if members.state_seq < heads.state {
-        let missing = Missing { after: members.state_seq, to: heads.state };
-        fold(&mut people, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
-    }
-    Ok((heads_of(&heads), people))
-}
-
-/// The same from the log alone where the projection is not there yet: everything up to `barrier`.
-async fn state_from_log(edge: &Edge, room: RoomId, barrier: Seq) -> anyhow::Result<(Heads, People)> {
+/// The last facts of a room's lanes where the projection is not there yet.
+async fn heads_in_log(edge: &Edge, room: RoomId) -> anyhow::Result<Heads> {
     let last = async |lane| {
         let last = edge.log.last(&subject::room(room, lane)).await?;
         anyhow::Ok(last.map_or(0, |stored| stored.seq))
     };
-    let heads = Heads {
-        state: last(Lane::State).await?,
-        msg: last(Lane::Msg).await?,
-        rcpt: last(Lane::Rcpt).await?,
-        held_at: None,
-    };
-    let members = edge.read_model.room_members(room).await?;
-    let mut people = people(&members);
-    let missing = Missing { after: members.state_seq, to: heads.state.max(barrier) };
-    fold(&mut people, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
-    Ok((heads, people))
+    let (state, msg, rcpt) = (last(Lane::State).await?, last(Lane::Msg).await?, last(Lane::Rcpt).await?);
+    Ok(Heads { state, msg, rcpt, held_at: None })
+}
+
+/// Who has to do with a room at a state fact, from who had when the members were read.
+async fn people_at(edge: &Edge, room: RoomId, members: &RoomMembers, state: Seq) -> anyhow::Result<People> {
+    let mut people = people(members);
+    if members.state_seq < state {
+        let missing = Missing { after: members.state_seq, to: state };
+        fold(&mut people, &fill::read_lane(edge, room, Lane::State, missing, MOST_STATE).await?);
+    }
+    Ok(people)
 }
 
 fn people(members: &RoomMembers) -> People {

@@ -4,6 +4,7 @@
 //! taken, then memberships are read behind it, then each room is followed (subscribed) before its past is read.
 
 mod check;
+pub(crate) mod introduction;
 mod stays;
 
 use std::sync::Arc;
@@ -120,7 +121,7 @@ async fn resume(
     });
     edge.note_stale(connection);
     for room in deferred {
-        enter(edge, connection, room, None).await?;
+        introduction::introduce(edge, connection, room).await?;
     }
     crate::presence::arrived(edge, connection);
     Ok(outcome)
@@ -368,16 +369,8 @@ async fn catch_up_to_live(
         Seated::As(Attached::Closed, _) => return Err(Stop::Gone),
         Seated::As(Attached::Live | Attached::Already, heads) => heads,
         Seated::As(Attached::Catching, heads) => {
-            let (mut from, mut upto) = (after, heads.timeline());
-            loop {
-                send(edge, connection, id, from, upto).await?;
-                let now = edge.clock.now();
-                match room.release(connection, upto, now) {
-                    (Released::Live, _) => break,
-                    (Released::Again(place), head) => (from, upto) = (place, head),
-                    (Released::Over, _) => return Ok(()),
-                }
-            }
+            send(edge, connection, id, after, heads.timeline()).await?;
+            go_live(edge, connection, &room, heads.timeline()).await?;
             heads
         }
         Seated::NotAMember(state) => return Err(Stop::Out { state }),
@@ -385,6 +378,20 @@ async fn catch_up_to_live(
     };
     if heads.rcpt > after {
         restate_marks(edge, connection, &room).await?;
+    }
+    Ok(())
+}
+
+/// Everything up to `upto` was sent: lets what was held meanwhile follow, or, when that was too much, reads it, too.
+async fn go_live(
+    edge: &Arc<Edge>,
+    connection: &Arc<Connection>,
+    room: &Arc<Room>,
+    mut upto: Seq,
+) -> Result<(), Stop> {
+    while let (Released::Again(from), head) = room.release(connection, upto, edge.clock.now()) {
+        send(edge, connection, room.id(), from, head).await?;
+        upto = head;
     }
     Ok(())
 }
@@ -449,33 +456,4 @@ async fn tell_aside(edge: &Edge, connection: &Connection, room: RoomId, seq: Seq
         connection.touch(|session| session.push(&ServerFrame::Item(item), now));
     }
     Ok(())
-}
-
-/// The caller came into a room that this connection does not hear yet: with the state fact at `joined`, or, when
-/// that is not known, with the last one.
-pub(crate) async fn enter(
-    edge: &Arc<Edge>,
-    connection: &Arc<Connection>,
-    room: RoomId,
-    joined: Option<Seq>,
-) -> Result<(), Stop> {
-    let user = connection.user().ok_or(Stop::Gone)?;
-    let Some(membership) = edge.read_model.membership(room, user).await? else { return Ok(()) };
-    if connection.session().is_seated(room) {
-        return Ok(());
-    }
-    let Some(stay) = stays::of(&membership, joined) else { return Ok(()) };
-    if connection.session().room_count() >= edge.settings.max_rooms_per_session {
-        too_many_rooms(edge, connection, edge.settings.max_rooms_per_session);
-        return Ok(());
-    }
-    match catch_up(edge, connection, room, stay, membership.delivered).await {
-        Err(Stop::Out { state }) => {
-            let membership = read_again(edge, &membership, state).await?;
-            let Some(ended) = stays::of(&membership, Some(stay.after + 1)) else { return Ok(()) };
-            catch_up(edge, connection, room, ended, membership.delivered).await
-        }
-        Err(Stop::TooOld) => join_live(edge, connection, room, membership.delivered).await,
-        other => other,
-    }
 }

@@ -16,6 +16,7 @@ use crate::{
     edge::Edge,
     feed::{Feed, Heads, Missing, Out, People},
     frame::Shared,
+    resume::introduction,
     session::{Attached, Entered, Entry, Released},
 };
 
@@ -68,6 +69,30 @@ pub(crate) enum Seated {
     NotAMember(Seq),
     /// The room is not followed any more; ask the hub for it again.
     Closed,
+}
+
+/// What came of letting a connection into a room that it may not have been told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Introduction {
+    /// It is to be told what is missing; what happens from now on is held.
+    Begun(Introduced),
+    /// It hears the room, or cannot.
+    Heard,
+    /// The room is not followed any more; ask the hub for it again.
+    Closed,
+}
+
+/// What a connection is to be told before it hears a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Introduced {
+    /// It knows of its user's comings and goings up to here.
+    pub(crate) told: Seq,
+    /// What comes after this place is held.
+    pub(crate) upto: Seq,
+    /// Its user is in the room at that place, as far as is known here.
+    pub(crate) is_member: bool,
+    /// The last receipt.
+    pub(crate) rcpt: Seq,
 }
 
 impl Room {
@@ -201,6 +226,37 @@ impl Room {
             inner.remove(connection, now);
         }
         (released, inner.feed.head())
+    }
+
+    /// Begins to tell a connection of the room, see [`crate::session::Session::begin_introduction`].
+    pub(crate) fn begin_introduction(&self, connection: &Arc<Connection>) -> Introduction {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Introduction::Closed;
+        }
+        let Some(told) = connection.touch(|session| session.begin_introduction(self.id)) else {
+            return Introduction::Heard;
+        };
+        inner.add(connection);
+        let (upto, rcpt) = (inner.feed.head(), inner.feed.heads().rcpt);
+        let is_member = connection.user().is_some_and(|user| inner.feed.is_member(user));
+        Introduction::Begun(Introduced { told, upto, is_member, rcpt })
+    }
+
+    /// See [`crate::session::Session::end_introduction_outside`].
+    pub(crate) fn end_introduction_outside(&self, connection: &Arc<Connection>, upto: Seq, now: Timestamp) {
+        let mut inner = self.inner.lock();
+        let released = connection.touch(|session| session.end_introduction_outside(self.id, upto, now));
+        if released == Released::Over {
+            inner.remove(connection, now);
+        }
+    }
+
+    /// The connection could not be told.
+    pub(crate) fn give_up_introduction(&self, connection: &Arc<Connection>, now: Timestamp) {
+        let mut inner = self.inner.lock();
+        connection.touch(|session| session.give_up_introduction(self.id));
+        inner.remove(connection, now);
     }
 
     /// The connection is gone.
@@ -349,7 +405,8 @@ impl Room {
         }
     }
 
-    fn enter(&self, inner: &mut Inner, edge: &Arc<Edge>, user: UserId, from: Seq) {
+    fn enter(self: &Arc<Self>, inner: &mut Inner, edge: &Arc<Edge>, user: UserId, from: Seq) {
+        let began = inner.feed.began();
         let now = edge.clock.now();
         let mut shared = Shared::new(ServerFrame::RoomEntered { room: self.id, from });
         for connection in edge.hub.of_user(user) {
@@ -359,14 +416,34 @@ impl Room {
                 if session.room_count() >= most {
                     Entered::Already
                 } else {
-                    session.enter(self.id, from, frame, now)
+                    session.enter(self.id, from, began, frame, now)
                 }
             });
-            if entered == Entered::Seated {
-                inner.add(&connection);
-                edge.note_stale(&connection);
+            match entered {
+                Entered::Seated => {
+                    inner.add(&connection);
+                    edge.note_stale(&connection);
+                }
+                Entered::Untold(told) => {
+                    inner.add(&connection);
+                    let upto = from.saturating_sub(1);
+                    let introduced = Introduced { told, upto, is_member: false, rcpt: 0 };
+                    self.introduce(edge, connection, introduced);
+                }
+                Entered::Already => {}
             }
         }
+    }
+
+    /// Tells a connection what it does not know yet, beside everything else.
+    fn introduce(self: &Arc<Self>, edge: &Arc<Edge>, connection: Arc<Connection>, introduced: Introduced) {
+        let (room, edge) = (Arc::clone(self), Arc::clone(edge));
+        tokio::spawn(async move {
+            if let Err(error) = introduction::go_on(&edge, &connection, &room, introduced).await {
+                let room = room.id();
+                tracing::warn!(%room, %error, "a room could not be entered; the next look at memberships will");
+            }
+        });
     }
 
     fn leave(&self, inner: &mut Inner, edge: &Arc<Edge>, user: UserId) {

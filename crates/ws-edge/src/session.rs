@@ -303,7 +303,12 @@ impl Session {
                 Some((_, known)) => *known = (*known).max(*seq),
                 None => self.known.push((*partition, *seq)),
             }
+            self.seats.drop_finished(*partition, self.known_of(*partition));
         }
+    }
+
+    fn known_of(&self, partition: Partition) -> Seq {
+        self.known.iter().find(|(known, _)| *known == partition).map_or(0, |(_, seq)| *seq)
     }
 
     /// Looks whether the cursor can rise, and queues it when it does. True while there is something to wait for.
@@ -326,9 +331,8 @@ impl Session {
 
     /// Queues the cursor as it is.
     pub(crate) fn push_cursor(&mut self, now: Timestamp) {
-        let known = |partition| self.known.iter().find(|(p, _)| *p == partition).map_or(0, |(_, seq)| *seq);
-        let floors =
-            self.cursor.floors().iter().map(|floor| Floor { known: known(floor.partition), ..*floor });
+        let floors = self.cursor.floors().iter();
+        let floors = floors.map(|floor| Floor { known: self.known_of(floor.partition), ..*floor });
         let cursor = Cursor::new(floors.collect()).encode();
         self.push(&ServerFrame::Cursor { cursor }, now);
     }

@@ -1,7 +1,7 @@
 //! Which parts of a room's timeline somebody missed: from when they came to when they went, as far as it lies after
 //! their cursor. Pure.
 
-use chasqui_events::Seq;
+use chasqui_events::{Seq, UserId, room::RoomEvent};
 use chasqui_read_model::{MemberStanding, Membership};
 
 /// Where a client's cursor stands in the partition of a room.
@@ -48,15 +48,31 @@ fn stay(place: Place, begin: Seq, until: Option<Seq>) -> Stay {
     Stay { announce: unheard.then_some(begin), after, until }
 }
 
-/// The stay that began with the state fact at `joined`, or, when that is not known, the present one.
-pub(super) fn of(membership: &Membership, joined: Option<Seq>) -> Option<Stay> {
-    let present = membership.standing == MemberStanding::Joined;
-    let whole = |begin: Seq, until| Stay { announce: Some(begin), after: begin.saturating_sub(1), until };
-    if present && joined.is_none_or(|joined| joined == membership.since) {
-        return Some(whole(membership.since, None));
+/// The stays of a user that began in a part of a room's state lane, oldest first: from where to where, `None` for the
+/// one that goes on. Of one that began before, nothing is said.
+pub(super) fn in_lane<'a>(
+    lane: impl IntoIterator<Item = (Seq, &'a RoomEvent)>,
+    user: UserId,
+) -> Vec<(Seq, Option<Seq>)> {
+    let mut stays: Vec<(Seq, Option<Seq>)> = Vec::new();
+    for (seq, event) in lane {
+        let is_in = stays.last().is_some_and(|(_, end)| end.is_none());
+        let (enters, leaves) = match event {
+            RoomEvent::Created(created) => (created.members.iter().any(|member| member.user == user), false),
+            RoomEvent::MemberJoined(joined) => (joined.user == user, false),
+            RoomEvent::MemberLeft(left) => (false, left.user == user),
+            RoomEvent::MemberRemoved(removed) => (false, removed.user == user),
+            RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) | RoomEvent::Renamed(_) => {
+                (false, false)
+            }
+        };
+        if enters && !is_in {
+            stays.push((seq, None));
+        } else if leaves && let Some((_, end @ None)) = stays.last_mut() {
+            *end = Some(seq);
+        }
     }
-    let former = membership.earlier.iter().find(|(begin, _)| Some(*begin) == joined);
-    former.map(|(begin, end)| whole(*begin, Some(*end)))
+    stays
 }
 
 /// An invitation, or its end, that the client may not have been told.
@@ -75,7 +91,10 @@ pub(super) fn aside(membership: &Membership, place: Place) -> Option<Seq> {
 
 #[cfg(test)]
 mod tests {
-    use chasqui_events::{Partition, RoomId, Timestamp, UserId, room::Role};
+    use chasqui_events::{
+        Partition, RoomId, Timestamp, UserId,
+        room::{MemberJoined, MemberLeft, Role},
+    };
     use pretty_assertions::assert_eq;
 
     use super::*;
@@ -152,13 +171,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stay_is_found_by_where_it_began() {
-        let back = membership(MemberStanding::Joined, 50, None, &[(5, 30)]);
-        assert_eq!(of(&back, None), Some(stays(Some(50), 49, None)));
-        assert_eq!(of(&back, Some(50)), Some(stays(Some(50), 49, None)));
-        assert_eq!(of(&back, Some(5)), Some(stays(Some(5), 4, Some(30))));
-        assert_eq!(of(&back, Some(6)), None);
-        assert_eq!(of(&membership(MemberStanding::Left, 5, Some(30), &[(5, 30)]), None), None);
+    fn stays_are_read_from_the_lane() {
+        let (me, other) = (UserId::new(Timestamp(1), [1; 10]), UserId::new(Timestamp(1), [2; 10]));
+        let joined = |user| RoomEvent::MemberJoined(MemberJoined { user });
+        let left = |user| RoomEvent::MemberLeft(MemberLeft { user });
+        let lane = [
+            (3, left(me)),
+            (5, joined(me)),
+            (6, joined(other)),
+            (7, left(other)),
+            (8, left(me)),
+            (9, left(me)),
+            (12, joined(me)),
+        ];
+        let of =
+            |lane: &[(Seq, RoomEvent)], user| in_lane(lane.iter().map(|(seq, event)| (*seq, event)), user);
+        assert_eq!(of(&lane, me), [(5, Some(8)), (12, None)]);
+        assert_eq!(of(&lane, other), [(6, Some(7))]);
+        assert_eq!(of(&lane[..1], me), []);
     }
 
     #[test]

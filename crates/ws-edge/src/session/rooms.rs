@@ -29,6 +29,9 @@ pub(crate) enum Attached {
 pub(crate) enum Entered {
     /// The session is to hear the room from now on.
     Seated,
+    /// The same, but first it must be told of earlier comings and goings that it may not know of: what happened
+    /// after this place is held, see [`Session::begin_introduction`].
+    Untold(Seq),
     /// It hears it already, or cannot now.
     Already,
 }
@@ -75,12 +78,9 @@ impl Seats {
         }
     }
 
-    fn drop_finished(&mut self, room: RoomId) {
-        if let Ok(at) = self.0.binary_search_by_key(&room, Seat::room)
-            && self.0.get(at).is_some_and(Seat::is_finished)
-        {
-            self.0.remove(at);
-        }
+    /// Forgets seats of a partition that nothing is waited for, where everything up to `known` is known anyhow.
+    pub(super) fn drop_finished(&mut self, partition: Partition, known: Seq) {
+        self.0.retain(|seat| seat.room().partition() != partition || !seat.is_finished(known));
     }
 
     /// Whether the caller is in the room as far as this session knows.
@@ -134,36 +134,28 @@ impl Session {
         if self.seats.is_seated(room) {
             return Attached::Already;
         }
-        let attached = if head <= after {
-            self.seats.put(Seat::live(room, after, marked));
-            Attached::Live
+        let (mut seat, attached) = if head <= after {
+            (Seat::live(room, after, marked), Attached::Live)
         } else {
-            self.seats.put(Seat::catching(room, after, marked));
-            Attached::Catching
+            (Seat::catching(room, after, marked), Attached::Catching)
         };
+        seat.tell(head.max(after));
+        self.seats.put(seat);
         if let Some(frame) = announce {
             self.push_written(frame, now);
         }
         attached
     }
 
-    /// The caller enters a room with the entry at `from`.
-    pub(crate) fn enter(&mut self, room: RoomId, from: Seq, frame: Frame, now: Timestamp) -> Entered {
-        match self.phase {
-            Phase::Live => {}
-            Phase::Resuming => {
-                if let Some(seat) = self.seats.find(room)
-                    && seat.is_catching()
-                {
-                    seat.hold(Held::Entered(from, frame));
-                    return Entered::Seated;
-                } else if !self.seats.is_seated(room) && !self.deferred.contains(&room) {
-                    self.deferred.push(room);
-                }
-                return Entered::Already;
-            }
-            Phase::Fresh | Phase::Authenticating | Phase::Closing(_) => return Entered::Already,
-        }
+    /// The caller enters a room with the entry at `from`. Whoever follows the room tells of everything after `began`.
+    pub(crate) fn enter(
+        &mut self,
+        room: RoomId,
+        from: Seq,
+        began: Seq,
+        frame: Frame,
+        now: Timestamp,
+    ) -> Entered {
         match self.seats.find(room) {
             Some(seat) if seat.is_catching() => {
                 seat.hold(Held::Entered(from, frame));
@@ -172,15 +164,84 @@ impl Session {
             Some(seat) if !seat.is_left() => return Entered::Already,
             Some(_) | None => {}
         }
-        self.seats.put(Seat::live(room, from.saturating_sub(1), 0));
+        match self.phase {
+            Phase::Live => {}
+            Phase::Resuming => {
+                if !self.deferred.contains(&room) {
+                    self.deferred.push(room);
+                }
+                return Entered::Already;
+            }
+            Phase::Fresh | Phase::Authenticating | Phase::Closing(_) => return Entered::Already,
+        }
+        let told = self.told_of(room);
+        if told < began {
+            let mut seat = Seat::catching(room, told, 0);
+            seat.hold(Held::Entered(from, frame));
+            self.seats.put(seat);
+            return Entered::Untold(told);
+        }
+        self.put_entered(room, from);
         self.push_written(frame, now);
         Entered::Seated
+    }
+
+    fn put_entered(&mut self, room: RoomId, from: Seq) {
+        let mut seat = Seat::live(room, from.saturating_sub(1), 0);
+        seat.tell(from);
+        self.seats.put(seat);
+    }
+
+    /// Up to where the session was told of its user's comings and goings in a room.
+    pub(crate) fn told_of(&self, room: RoomId) -> Seq {
+        let known = self.known_of(room.partition());
+        self.seats.get(room).map_or(known, |seat| known.max(seat.told()))
+    }
+
+    /// The session is about to be told of its user's comings and goings in a room that it does not hear: what happens
+    /// there from now on is held. Gives up to where it was told before; `None` when it hears the room, or cannot.
+    pub(crate) fn begin_introduction(&mut self, room: RoomId) -> Option<Seq> {
+        if self.phase != Phase::Live || self.seats.is_seated(room) {
+            return None;
+        }
+        let told = self.told_of(room);
+        self.seats.put(Seat::catching(room, told, 0));
+        Some(told)
+    }
+
+    /// The session was told of its user's comings and goings up to `upto`, when they were not in the room.
+    pub(crate) fn end_introduction_outside(&mut self, room: RoomId, upto: Seq, now: Timestamp) -> Released {
+        let Some(seat) = self.seats.find(room).filter(|seat| seat.is_catching()) else {
+            return Released::Over;
+        };
+        let held = seat.release(upto);
+        seat.leave();
+        self.drop_finished(room);
+        match held {
+            Release::Replay(events) => self.replay(room, events, now),
+            // Entries only, and of a time outside.
+            Release::Again => {}
+            Release::Lost => self.close(CloseCode::Unavailable, now),
+        }
+        if self.seats.is_seated(room) { Released::Live } else { Released::Over }
+    }
+
+    /// The session could not be told; it is tried again when its memberships are looked at.
+    pub(crate) fn give_up_introduction(&mut self, room: RoomId) {
+        if let Some(seat) = self.seats.find(room).filter(|seat| seat.is_catching()) {
+            seat.leave();
+            self.drop_finished(room);
+        }
+    }
+
+    fn drop_finished(&mut self, room: RoomId) {
+        let partition = room.partition();
+        self.seats.drop_finished(partition, self.known_of(partition));
     }
 
     /// The caller is out of a room: nothing of it follows. True while the session must still hear the room,
     /// because it is catching up and the caller may come back meanwhile.
     pub(crate) fn leave(&mut self, room: RoomId, frame: Frame, now: Timestamp) -> bool {
-        self.deferred.retain(|deferred| *deferred != room);
         let Some(seat) = self.seats.find(room) else { return false };
         if seat.is_catching() {
             seat.hold(Held::Left(frame));
@@ -209,7 +270,7 @@ impl Session {
         if !seat.is_left() {
             seat.leave();
             self.push_written(frame, now);
-            self.seats.drop_finished(room);
+            self.drop_finished(room);
             self.stale_cursor();
         }
     }
@@ -277,7 +338,7 @@ impl Session {
                 Held::Entered(from, frame) => {
                     let out = self.seats.get(room).is_none_or(Seat::is_left);
                     if out && self.closing().is_none() {
-                        self.seats.put(Seat::live(room, from.saturating_sub(1), 0));
+                        self.put_entered(room, from);
                         self.push_written(frame, now);
                     }
                 }
@@ -311,7 +372,9 @@ impl Session {
         if let Some(seq) = seat.ack(seq) {
             effects.push(Effect::Delivered { room, seq });
         }
-        self.seats.drop_finished(room);
+        if seat.is_left() {
+            self.drop_finished(room);
+        }
     }
 
     pub(super) fn read(&mut self, room: RoomId, seq: Seq, effects: &mut Vec<Effect>) {

@@ -43,7 +43,7 @@ enum Standing {
     Catching,
     /// What arrives is sent.
     Live,
-    /// The caller is out; kept until the last entry is acknowledged.
+    /// The caller is out; kept until the last entry is acknowledged and the session's memberships were read again.
     Left,
 }
 
@@ -70,6 +70,8 @@ pub(crate) struct Seat {
     foreign: Seq,
     /// The highest place for which a delivery was told.
     marked: Seq,
+    /// The session was told of all of its user's comings and goings up to here.
+    told: Seq,
     late: Option<Box<Late>>,
     held: Option<Box<Holding>>,
 }
@@ -119,6 +121,7 @@ impl Seat {
             unacked: 0,
             foreign: 0,
             marked,
+            told: 0,
             late: None,
             held: None,
         }
@@ -129,12 +132,22 @@ impl Seat {
         Self { standing: Standing::Catching, held: Some(Box::default()), ..Self::live(room, done, marked) }
     }
 
+    /// Notes that the session was told of its user's comings and goings up to here.
+    pub(super) fn tell(&mut self, upto: Seq) {
+        self.told = self.told.max(upto);
+    }
+
+    pub(super) const fn told(&self) -> Seq {
+        self.told
+    }
+
     /// Goes on waiting for what an earlier seat waited for.
     pub(super) fn inherit(&mut self, earlier: &Self) {
         self.unacked = earlier.unacked;
         self.sent = self.sent.max(earlier.sent);
         self.foreign = earlier.foreign;
         self.marked = self.marked.max(earlier.marked);
+        self.tell(earlier.told);
     }
 
     pub(super) const fn room(&self) -> RoomId {
@@ -149,9 +162,9 @@ impl Seat {
         self.standing == Standing::Catching
     }
 
-    /// Nothing is left to wait for.
-    pub(super) fn is_finished(&self) -> bool {
-        self.is_left() && self.unacked == 0
+    /// Nothing is left to wait for, and the session knows anyhow of all comings and goings up to `known`.
+    pub(super) fn is_finished(&self, known: Seq) -> bool {
+        self.is_left() && self.unacked == 0 && self.told <= known
     }
 
     /// No cursor may pass this place: something at or after it was not acknowledged, or not even sent.
@@ -235,6 +248,7 @@ impl Seat {
     /// Everything up to `complete` was sent; gives what was held meanwhile.
     pub(super) fn release(&mut self, complete: Seq) -> Release {
         self.done = self.done.max(complete);
+        self.tell(complete);
         let Some(holding) = self.held.take() else { return Release::Replay(VecDeque::new()) };
         if !holding.lost {
             self.standing = Standing::Live;

@@ -265,7 +265,7 @@ impl World {
         let entry = Entry { foreign: false, ..message(seq) };
         if self.is_member() {
             let frame = Frame::encode(Codec::Json, &ServerFrame::RoomEntered { room: room(), from: seq });
-            self.session.enter(room(), seq, frame, self.now);
+            self.session.enter(room(), seq, 0, frame, self.now);
             self.session.deliver(room(), entry, item(seq), self.now);
         } else {
             self.session.deliver(room(), entry, item(seq), self.now);
@@ -442,4 +442,51 @@ fn typing_is_bounded() {
     assert_eq!(allowed(&mut typing, 10_000), 5);
     assert_eq!(allowed(&mut typing, 10_500), 0);
     assert_eq!(allowed(&mut typing, 12_000), 2);
+}
+
+/// The room's feed began at 20; of a stay from 12 to 14 nobody has told the session when its user comes again.
+#[test]
+fn earlier_stays_are_told_before_the_present_one() {
+    let entered = |from| Frame::encode(Codec::Json, &ServerFrame::RoomEntered { room: room(), from });
+    let left = || Frame::encode(Codec::Json, &ServerFrame::RoomLeft { room: room() });
+    let (mut session, mut effects) = greeted(1 << 20);
+    session.know_memberships(&[(room().partition(), 10)]);
+    session.caught_up(Timestamp(0));
+    assert_eq!(session.enter(room(), 30, 20, entered(30), Timestamp(0)), Entered::Untold(10));
+    session.deliver(room(), message(30), item(30), Timestamp(0));
+    assert_eq!(session.begin_introduction(room()), None, "one is under way");
+
+    session.push_written(entered(12), Timestamp(0));
+    session.catch(room(), message(12), item(12), Timestamp(0));
+    session.push_written(left(), Timestamp(0));
+    let released = session.end_introduction_outside(room(), 29, Timestamp(0));
+    assert_eq!(released, Released::Live, "they are back already");
+    session.deliver(room(), message(31), item(31), Timestamp(0));
+    assert!(!session.leave(room(), left(), Timestamp(0)));
+    let places: Vec<String> = frames(&mut session)
+        .into_iter()
+        .filter_map(|frame| match frame {
+            ServerFrame::RoomEntered { from, .. } => Some(format!("entered from {from}")),
+            ServerFrame::RoomLeft { .. } => Some("left".to_owned()),
+            ServerFrame::Item(item) => Some(item.seq.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(places, ["entered from 12", "12", "left", "entered from 30", "30", "31", "left"]);
+
+    let ack = ClientFrame::Ack { room: room(), seq: 31 };
+    session.handle(Input::Frame(ack), Timestamp(0), &mut effects);
+    assert_eq!(session.told_of(room()), 30, "also when nothing is waited for any more");
+    assert_eq!(session.enter(room(), 40, 20, entered(40), Timestamp(0)), Entered::Seated);
+}
+
+#[test]
+fn what_could_not_be_told_is_told_another_time() {
+    let (mut session, _) = greeted(1 << 20);
+    session.know_memberships(&[(room().partition(), 10)]);
+    session.caught_up(Timestamp(0));
+    assert_eq!(session.begin_introduction(room()), Some(10));
+    session.give_up_introduction(room());
+    assert_eq!((session.told_of(room()), session.room_count()), (10, 0));
+    assert_eq!(session.begin_introduction(room()), Some(10));
 }
