@@ -1,6 +1,8 @@
 //! What stands around the routes of a process: limits, deadlines, headers, metrics, and an answer for every
 //! address.
 
+mod unread;
+
 use std::time::{Duration, Instant};
 
 use axum::{
@@ -51,6 +53,7 @@ pub fn shell(documented: OpenApiRouter, undocumented: Router, bounds: &Bounds) -
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(observe))
         .layer(from_fn(harden))
+        .layer(from_fn(unread::part_ways))
 }
 
 async fn error_page(Path(name): Path<String>) -> Response {

@@ -157,3 +157,16 @@ async fn described_operations_have_names_and_problems_their_media_type() {
     }
     assert!(openapi["components"]["schemas"]["Problem"]["properties"]["code"].is_object());
 }
+
+/// What is left of a body stands before the next request: the client must not send one on this connection.
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_body_says_that_the_connection_ends() {
+    let connection = async |content_type, body| {
+        let (status, _, headers) = ask(request("POST", "/order", Some(content_type), body)).await;
+        (status, headers.get("connection").map(|value| value.to_str().unwrap().to_owned()))
+    };
+    let close = Some("close".to_owned());
+    assert_eq!(connection("text/plain", "unread").await, (StatusCode::UNSUPPORTED_MEDIA_TYPE, close));
+    assert_eq!(connection("application/json", r#"{"count":1}"#).await, (StatusCode::OK, None));
+    assert_eq!(connection("text/plain", "").await.1, None, "there was nothing to read");
+}
