@@ -14,6 +14,8 @@ use tokio::{
 pub(crate) struct Proxy {
     pub(crate) url: String,
     swallow: Arc<AtomicBool>,
+    /// How often swallowing began.
+    silences: watch::Sender<u64>,
     cut: watch::Sender<u64>,
 }
 
@@ -23,18 +25,28 @@ impl Proxy {
         let url = format!("nats://{}", listener.local_addr().unwrap());
         let swallow = Arc::new(AtomicBool::new(false));
         let (cut, cuts) = watch::channel(0);
+        let (silences, silenced) = watch::channel(0);
         let (address, swallowing) = (address.to_owned(), Arc::clone(&swallow));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pump(client, address.clone(), Arc::clone(&swallowing), cuts.clone()));
+                let mut silenced = silenced.clone();
+                // Before the look at the flag, which is set before the count: either of them tells.
+                silenced.borrow_and_update();
+                let silent = swallowing.load(Ordering::SeqCst);
+                tokio::spawn(pump(client, address.clone(), silent, silenced, cuts.clone()));
             }
         });
-        Self { url, swallow, cut }
+        Self { url, swallow, silences, cut }
     }
 
-    /// From now on, what clients send arrives and what the server answers does not; or it does again.
+    /// From now on, what clients send arrives and what the server answers does not; or it does again, on connections
+    /// that are made then. One that has swallowed something goes on until it is cut: an answer that comes late is not
+    /// let through.
     pub(crate) fn swallow_answers(&self, on: bool) {
         self.swallow.store(on, Ordering::SeqCst);
+        if on {
+            self.silences.send_modify(|count| *count += 1);
+        }
     }
 
     pub(crate) fn cut_all(&self) {
@@ -45,7 +57,8 @@ impl Proxy {
 async fn pump(
     mut client: TcpStream,
     address: String,
-    swallow: Arc<AtomicBool>,
+    mut silent: bool,
+    mut silenced: watch::Receiver<u64>,
     mut cuts: watch::Receiver<u64>,
 ) {
     cuts.borrow_and_update();
@@ -53,13 +66,15 @@ async fn pump(
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {
+            biased;
             _ = cuts.changed() => return,
+            Ok(()) = silenced.changed() => silent = true,
             read = client.read(&mut from_client) => match read {
                 Ok(n) if n > 0 => if server.write_all(&from_client[..n]).await.is_err() { return },
                 _ => return,
             },
             read = server.read(&mut from_server) => match read {
-                Ok(n) if n > 0 && swallow.load(Ordering::SeqCst) => {}
+                Ok(n) if n > 0 && silent => {}
                 Ok(n) if n > 0 => if client.write_all(&from_server[..n]).await.is_err() { return },
                 _ => return,
             },
