@@ -1,7 +1,11 @@
 //! What the projector tells after its commit: somebody is in a room that this edge may not follow yet, or a session
 //! has ended. Hints only; the tick looks again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use chasqui_bus::live::Hint;
 use chasqui_events::{RoomId, Seq, SessionId, UserId};
@@ -11,8 +15,9 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{connection::Connection, edge::Edge, feed::Missing, fill, resume::introduction, slices};
 
-/// Notices of one user are taken in order; those of different users in so many lines beside each other.
-const LINES: u128 = 16;
+/// Notices of one user and room are taken in order; others in so many lines beside each other, because each may wait
+/// for a room to be opened.
+const LINES: u64 = 64;
 /// Notices that wait in a line; more wait on the bus.
 const WAITING: usize = 256;
 /// How long a room that is being opened is waited for.
@@ -29,13 +34,14 @@ pub(crate) async fn run(edge: Arc<Edge>) -> anyhow::Result<()> {
             line
         })
         .collect();
+    let hasher = RandomState::new();
     while let Some(hint) = notices.recv().await {
         let Hint::Notify { user, payload } = hint else { continue };
         if !edge.hub.is_here(user) {
             continue;
         }
         let Some(notice) = Notice::decode(&payload) else { continue };
-        let line = usize::try_from(user.as_uuid().as_u128() % LINES).unwrap_or(0);
+        let line = usize::try_from(hasher.hash_one((user, notice.room)) % LINES).unwrap_or(0);
         if let Some(line) = lines.get(line) {
             line.send((user, notice)).await?;
         }
