@@ -6,8 +6,8 @@ use chasqui_testkit::{Checker, Layout, Person, Role, Rule, Sent, Stack};
 use pretty_assertions::assert_eq;
 
 fn layout() -> Layout {
-    // Short, so that what is unknown is tried again soon.
-    Layout::one_process().set("nats.ack_timeout_ms", 300).set("commands.timeout_ms", 1_500)
+    // Short, so that what is unknown is tried again soon and often: within its time an append has seven attempts.
+    Layout::one_process().set("nats.ack_timeout_ms", 200).set("commands.timeout_ms", 2_500)
 }
 
 async fn says(person: &Person, room: chasqui_events::RoomId, body: &str) -> Sent {
@@ -24,8 +24,8 @@ async fn an_acknowledgement_of_the_log_is_lost() {
     let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
     let room = ana.direct_with(&beto).await;
     let mut sent = Vec::new();
-    // After the second loss command-api reads back.
-    for (number, lost) in [1, 2, 1].into_iter().enumerate() {
+    // Each loss is found out after `nats.ack_timeout_ms`, or there would be no time for a fourth attempt.
+    for (number, lost) in [1, 3, 1].into_iter().enumerate() {
         let before = stack.lossy("chasqui").lost().len();
         stack.lossy("chasqui").lose(Rule::append_acks(lost));
         sent.push(says(&ana, room, &format!("once {number}")).await);

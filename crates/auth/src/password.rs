@@ -39,19 +39,19 @@ impl Passwords {
     ///
     /// # Errors
     /// When memory, passes and lanes do not go together.
-    pub(crate) fn new(config: &config::Auth) -> Result<Self, BadCost> {
+    pub(crate) fn new(auth: &config::Auth) -> Result<Self, BadCost> {
         let params =
-            Params::new(config.argon2_memory_kib, config.argon2_iterations, config.argon2_parallelism, None)
+            Params::new(auth.argon2_memory_kib, auth.argon2_iterations, auth.argon2_parallelism, None)
                 .map_err(BadCost)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hashed(&argon2, &random_bytes::<32>()).unwrap_or_default();
         Ok(Self {
             argon2,
-            slots: Arc::new(Semaphore::new(config.argon2_concurrency)),
-            queue: Arc::new(Semaphore::new(config.argon2_concurrency.saturating_mul(WAITING_PER_SLOT))),
+            slots: Arc::new(Semaphore::new(auth.argon2_concurrency)),
+            queue: Arc::new(Semaphore::new(auth.argon2_concurrency.saturating_mul(WAITING_PER_SLOT))),
             dummy: dummy.into(),
-            min_chars: config.password_min_chars,
-            max_bytes: config.password_max_bytes,
+            min_chars: auth.password_min_chars,
+            max_bytes: auth.password_max_bytes,
         })
     }
 

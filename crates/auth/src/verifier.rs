@@ -63,8 +63,8 @@ impl Hasher for FirstBytes {
 impl Verifier {
     /// A verifier that reads its keys from `bucket` (the bucket `JWKS`) when it first needs them.
     #[must_use]
-    pub fn new(config: &config::Auth, bucket: Bucket) -> Self {
-        let parties = Parties { issuer: config.issuer.clone(), audience: config.audience.clone() };
+    pub fn new(auth: &config::Auth, bucket: Bucket) -> Self {
+        let parties = Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() };
         Self(Arc::new(Inner {
             parties,
             keys: RwLock::default(),
@@ -72,7 +72,7 @@ impl Verifier {
                 .max_capacity(REMEMBERED)
                 .build_with_hasher(BuildHasherDefault::default()),
             bucket,
-            reload_every: config.jwks_reload_ms,
+            reload_every: auth.jwks_reload_ms,
             looked: Mutex::new(None),
         }))
     }

@@ -25,6 +25,8 @@ pub struct NatsSettings {
     pub connect_timeout: Duration,
     /// A server that does not answer this often is noticed after three times as long.
     pub ping_interval: Duration,
+    /// How long one attempt to append, or to write to a bucket, waits for its acknowledgement.
+    pub ack_timeout: Duration,
     /// How long an append is tried again while its outcome is unknown; its caller has an answer half a second
     /// later at the latest.
     pub retry_for: Duration,
@@ -46,6 +48,7 @@ impl NatsSettings {
             password,
             connect_timeout: Duration::from_secs(2),
             ping_interval: Duration::from_secs(1),
+            ack_timeout: Duration::from_millis(1_500),
             retry_for: Duration::from_secs(4),
             read_for: Duration::from_secs(4),
             max_in_flight: 4096,

@@ -147,7 +147,6 @@ struct Latest {
     removed: bool,
 }
 
-const ATTEMPT: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Bucket {
@@ -282,10 +281,11 @@ impl Bucket {
         operation: Option<&'static str>,
     ) -> Result<Seq, KvError> {
         let subject = Subject::from(self.subject(key)?);
-        let deadline = Instant::now() + self.bus.settings().retry_for;
+        let settings = self.bus.settings();
+        let deadline = Instant::now() + settings.retry_for;
         let mut doubt = false;
         loop {
-            let until = deadline.min(Instant::now() + ATTEMPT);
+            let until = deadline.min(Instant::now() + settings.ack_timeout);
             let answer =
                 self.bus.ask(subject.clone(), Some(headers(expected, operation)), value.clone(), until).await;
             let reason = match answer {

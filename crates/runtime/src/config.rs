@@ -4,6 +4,9 @@
 //! A value is taken from, in rising order: the built-in default, the TOML file (`--config` or
 //! `CHASQUI_CONFIG`), the environment (`CHASQUI_<SECTION>_<NAME>`). Reading reports *every* problem it finds.
 //! To add a key, add it to `table.rs`; the compiler and the tests ask for the rest.
+//!
+//! Code reads a key under its dotted name (`nats.url`), so that one search finds the key, its page and its readers;
+//! a test holds that every key has one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -108,5 +111,7 @@ pub struct InForce {
     pub origin: Origin,
 }
 
+#[cfg(test)]
+mod reads;
 #[cfg(test)]
 mod tests;

@@ -84,8 +84,6 @@ const WRONG_LAST_IN_FLIGHT: u64 = 10_164;
 /// The same id is being stored at this moment.
 const DUPLICATE_IN_FLIGHT: u64 = 10_158;
 
-/// How long one attempt waits for its acknowledgement.
-const ATTEMPT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long the last look at the log may take, after the attempts.
@@ -172,7 +170,7 @@ impl Log {
     }
 
     async fn attempt(&self, subject: &Subject, append: &Append<'_>, deadline: Instant) -> Attempt {
-        let until = deadline.min(Instant::now() + ATTEMPT);
+        let until = deadline.min(Instant::now() + self.bus.settings().ack_timeout);
         let answer =
             self.bus.ask(subject.clone(), Some(headers(append)), append.payload.clone(), until).await;
         match answer {

@@ -93,6 +93,15 @@ impl Topology {
             .map_or_else(|| Self::embedded(partitions), |directory| Self::from_dir(directory, partitions))
     }
 
+    /// The same, with so many copies of every stream whose file does not say how many.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: usize) -> Self {
+        for stream in &mut self.streams {
+            stream.config.entry("num_replicas").or_insert_with(|| replicas.into());
+        }
+        self
+    }
+
     fn from_files(
         files: impl IntoIterator<Item = (PathBuf, String)>,
         partitions: u16,
@@ -171,6 +180,16 @@ mod tests {
                 "KV_SNAPSHOTS"
             ]
         );
+    }
+
+    #[test]
+    fn every_stream_has_as_many_copies_as_configured_unless_its_file_says_otherwise() {
+        let mut topology = Topology::embedded(2).unwrap();
+        topology.streams[0].config.insert("num_replicas".to_owned(), 5.into());
+        let topology = topology.with_replicas(3);
+        let copies: Vec<_> =
+            topology.streams.iter().map(|stream| stream.config["num_replicas"].as_u64()).collect();
+        assert_eq!(copies, [[Some(5)].as_slice(), &[Some(3); 6]].concat());
     }
 
     #[test]

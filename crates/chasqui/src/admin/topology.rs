@@ -23,5 +23,6 @@ pub(super) async fn apply(config: &Config, allow_destructive: bool) -> anyhow::R
 }
 
 fn wanted(config: &Config) -> anyhow::Result<Topology> {
-    Ok(Topology::load(config.nats.topology_dir.as_deref(), config.chat.partitions)?)
+    let Config { nats, chat, .. } = config;
+    Ok(Topology::load(nats.topology_dir.as_deref(), chat.partitions)?.with_replicas(nats.replicas))
 }

@@ -38,6 +38,7 @@ fn settings(config: &Config, role: BusRole) -> anyhow::Result<NatsSettings> {
     Ok(NatsSettings {
         connect_timeout: nats.connect_timeout_ms,
         ping_interval: nats.ping_interval_ms,
+        ack_timeout: nats.ack_timeout_ms,
         retry_for,
         read_for: nats.request_timeout_ms,
         ..NatsSettings::new(nats.url.expose(), role, password(nats, role)?)

@@ -29,9 +29,6 @@ configuration! {
     nats: Nats {
         /// Address of the NATS server; several, separated by commas, for a cluster.
         url: SecretUrl as NatsUrl = "nats://127.0.0.1:4222";
-        /// Start of every role's inbox subjects, to which `_<role>` is added; must agree with the permissions in
-        /// `nats/accounts.conf`.
-        inbox_prefix: String as Token = "_INBOX";
         /// Password of the user `admin`, which creates and changes the topology.
         password_admin: Option<SecretString> as Optional<Secret> = "";
         /// Password of the user `auth`.
@@ -44,21 +41,22 @@ configuration! {
         password_projector: Option<SecretString> as Optional<Secret> = "";
         /// Password of the user `ws-edge`.
         password_ws_edge: Option<SecretString> as Optional<Secret> = "";
-        /// Password of the user `analytics`.
+        /// Password of the user `analytics`, for programs that read the log; no role of Chasqui connects as it.
         password_analytics: Option<SecretString> as Optional<Secret> = "";
         /// Directory with the topology (server configuration, accounts, streams, buckets). Without it, the copy
         /// built into the program is used.
         topology_dir: Option<PathBuf> as Optional<FilePath> = "";
         /// Copies kept of every stream and bucket: 1 for a single server, 3 for a cluster that survives the loss
-        /// of one.
+        /// of one. `chasqui admin topology apply` makes it so. A file of the topology that gives its own
+        /// `num_replicas` keeps it.
         replicas: usize as Whole = "1" in 1..=5;
         /// How long an attempt to connect may take.
         connect_timeout_ms: Duration as Millis = "2000" in 100..=60_000;
         /// Interval between pings to the server. Two without an answer and the connection is given up, so this
         /// bounds how long a stopped server goes unnoticed.
         ping_interval_ms: Duration as Millis = "2000" in 100..=120_000;
-        /// How long an append waits for its acknowledgement before its outcome is unknown and it is repeated
-        /// with the same id. Shorter than `commands.timeout_ms`.
+        /// How long one attempt to append waits for its acknowledgement before its outcome is unknown and it is
+        /// repeated with the same id. Shorter than `commands.timeout_ms`, which bounds all attempts together.
         ack_timeout_ms: Duration as Millis = "1500" in 50..=60_000;
         /// How long a read of the log, a bucket or the JetStream API may take.
         request_timeout_ms: Duration as Millis = "4000" in 50..=60_000;
