@@ -1,7 +1,8 @@
 //! Everything without a WebSocket: plain HTTP, as a stranger's program would do it with the documentation at hand.
 
+use chasqui_events::{CommandId, Timestamp};
 use chasqui_protocol::{Accepted, Code, Problem, command::Tokens};
-use chasqui_testkit::{Checker, Role, Stack};
+use chasqui_testkit::{Checker, Layout, Role, Stack};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -129,5 +130,48 @@ async fn a_room_with_pages_of_history() {
         beto.asks(&format!("/v1/rooms/{room}/messages?limit=11&around={}", expected[10])).await.unwrap();
     assert!(seqs(&around).contains(&expected[10]), "{around}");
     assert!(seqs(&around).contains(&expected[8]) && seqs(&around).contains(&expected[12]), "{around}");
+    Checker::new().check(&stack).await;
+}
+
+/// The commands have a process of their own, which need not read the projections for anything else.
+fn commands_apart() -> Layout {
+    let rest = [Role::Auth, Role::QueryApi, Role::Projector, Role::WsEdge];
+    Layout::empty().process("rest", &rest).process("commands", &[Role::CommandApi])
+}
+
+/// A message whose id is too old for the broker to know, sent, and sent again after its author has left: it stands,
+/// but may not be said any more.
+async fn said_before_leaving(stack: &Stack) -> Result<(Accepted, Accepted), Problem> {
+    let (ana, beto) = (Caller::arrives(stack, "ana").await, Caller::arrives(stack, "beto").await);
+    let room = ana.does("create_room", json!({"kind": "public", "name": "plaza"})).await?.room.unwrap();
+    beto.does("join", json!({"room": room})).await?;
+    let old = CommandId::new(Timestamp(1_700_000_000_000), [7; 10]);
+    let send = json!({"id": old, "room": room, "body": "once"});
+    let first = beto.does("send", send.clone()).await?;
+    beto.does("leave", json!({"room": room})).await?;
+    let mut again = send;
+    again["retry"] = true.into();
+    Ok((first, beto.does("send", again).await?))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_message_that_is_sent_again_is_looked_up_also_by_a_command_api_alone() {
+    let stack = Stack::with(commands_apart()).await;
+    let (first, again) = said_before_leaving(&stack).await.unwrap();
+    assert_eq!(again.position, first.position);
+    Checker::new().check(&stack).await;
+}
+
+/// Commands do not wait for MongoDB, and nothing is recorded twice because it is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_history_is_away_only_the_repetition_is_put_off() {
+    let layout = commands_apart().set_for("commands", "mongodb.url", "mongodb://127.0.0.1:1").set_for(
+        "commands",
+        "mongodb.timeout_ms",
+        200,
+    );
+    let stack = Stack::with(layout).await;
+    let problem = said_before_leaving(&stack).await.unwrap_err();
+    assert_eq!(problem.code, Code::Unavailable, "{problem:?}");
     Checker::new().check(&stack).await;
 }

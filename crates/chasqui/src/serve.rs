@@ -6,6 +6,7 @@ mod command_api;
 mod projector;
 mod query_api;
 mod ready;
+mod retried;
 mod role;
 mod ws_edge;
 

@@ -1,7 +1,8 @@
 //! The command side: one command per file; decide on the room's state, append one fact, answer with its position.
 //!
 //! The same commands come over HTTP and, from edges, over NATS; either way the caller's access token is verified
-//! here. Only the log and its buckets are read, never a projection: a decision stands on the log alone.
+//! here. Only the log and its buckets are read, never a projection: a decision stands on the log alone. A repeated
+//! `send` over HTTP can be looked up before it is decided; whoever builds the routes says where ([`FindSent`]).
 
 mod authorship;
 mod command;

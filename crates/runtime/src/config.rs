@@ -83,6 +83,12 @@ impl Config {
         text
     }
 
+    /// Whether a file or the environment gave this key, be it with its default.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.origins.contains_key(name)
+    }
+
     /// Every key with its redacted value and its origin, in the order of the documentation.
     pub fn in_force(&self) -> impl Iterator<Item = InForce> + '_ {
         known_keys().iter().zip(self.shown()).map(|(key, value)| InForce {

@@ -1,6 +1,6 @@
 //! The role `command-api`.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chasqui_bus::{
     BusRole, Log,
@@ -8,16 +8,16 @@ use chasqui_bus::{
     subject,
 };
 use chasqui_command_api::{
-    CommandApi, FindSent,
+    CommandApi,
     serve::{NAMES, QUEUE_GROUP},
 };
 use chasqui_events::Partition;
-use chasqui_query_api::Reader;
 use chasqui_runtime::metrics::names;
 
 use super::{
     Process, Role, connect,
     ready::{Need, must_have},
+    retried,
 };
 
 /// Bounded by the appends that await their acknowledgement.
@@ -31,9 +31,7 @@ pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::
     let api = CommandApi::build(process.config, bus.clone()).await?;
     let server =
         command::serve(&bus, Serve { names: NAMES, group: QUEUE_GROUP, concurrency: AT_ONCE }).await?;
-    // Only where the projections are at hand anyway can a retried send be looked up in them.
-    let find_sent =
-        if roles.contains(&Role::QueryApi) { Some(look_up(process.reader().await?)) } else { None };
+    let find_sent = retried::find_sent(process, roles, Log::new(bus.clone())).await?;
     process.documented = std::mem::take(&mut process.documented).merge(api.routes(find_sent));
     process.watch("command-api", vec![Need::Bus(bus.clone())]);
     gauge(process, api.clone());
@@ -48,13 +46,6 @@ pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::
         Ok(())
     });
     Ok(())
-}
-
-fn look_up(reader: Reader) -> FindSent {
-    Arc::new(move |_, author, room, id| {
-        let reader = reader.clone();
-        Box::pin(async move { reader.find_sent(author, room, id).await })
-    })
 }
 
 fn gauge(process: &Process<'_>, api: CommandApi) {

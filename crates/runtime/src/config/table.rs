@@ -64,7 +64,9 @@ configuration! {
 
     /// The history: MongoDB, a replica set (transactions are needed).
     mongodb: Mongodb {
-        /// Connection string.
+        /// Connection string. A `command-api` in a process of its own needs it for one thing: a repeated `send` over
+        /// HTTP whose id the log's server has forgotten is looked up in the history. Where this key is not given,
+        /// such a message is recorded once more, and readers skip the second.
         url: SecretUrl as MongodbUrl = "mongodb://127.0.0.1:27017";
         /// Database that holds the views.
         database: String as Token = "chasqui";

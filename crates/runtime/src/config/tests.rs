@@ -74,6 +74,7 @@ fn the_environment_goes_before_the_file_and_the_file_before_the_default() {
     assert_eq!(origin("chat.partitions"), format!("file {}:3", file.path().display()));
     assert_eq!(origin("edge.tick_ms"), "environment CHASQUI_EDGE_TICK_MS");
     assert_eq!(origin("edge.outbox_bytes"), "default");
+    assert!(config.is_given("edge.tick_ms") && !config.is_given("edge.outbox_bytes"));
 }
 
 #[test]
