@@ -6,113 +6,27 @@
 //! so all children are spawned by one thread that lives as long as the process. Where `setpriv` is missing
 //! (macOS), children of a killed process stay behind.
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+mod group;
+mod spawn;
+
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::process::{Child, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Environment, Error, Interrupt};
+use crate::{Error, Interrupt};
+pub use group::kill_all;
+use group::{end_group, running};
+pub use spawn::Spawn;
+use spawn::spawn_from_lasting_thread;
 
 const POLL: Duration = Duration::from_millis(20);
-
-/// What to start.
-#[derive(Clone, Debug)]
-pub struct Spawn {
-    /// Program, by path or by name on `PATH`.
-    pub program: OsString,
-    /// Arguments.
-    pub args: Vec<OsString>,
-    /// Variables set on top of ours.
-    pub env: Vec<(OsString, OsString)>,
-    /// Variables of ours that it must not see.
-    pub env_remove: Vec<OsString>,
-    /// Where it runs; here if `None`.
-    pub folder: Option<PathBuf>,
-    /// The file both of its output streams are appended to.
-    pub log: PathBuf,
-}
-
-impl Spawn {
-    /// A program without arguments that logs there.
-    pub fn new(program: impl AsRef<OsStr>, log: impl Into<PathBuf>) -> Self {
-        Self {
-            program: program.as_ref().to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-            env_remove: Vec::new(),
-            folder: None,
-            log: log.into(),
-        }
-    }
-
-    /// Adds arguments.
-    #[must_use]
-    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
-        self
-    }
-
-    /// Sets a variable.
-    #[must_use]
-    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
-        self
-    }
-
-    /// Hides a variable of ours.
-    #[must_use]
-    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.env_remove.push(name.as_ref().to_owned());
-        self
-    }
-
-    /// Sets where it runs.
-    #[must_use]
-    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.folder = Some(folder.into());
-        self
-    }
-
-    /// Its file name, for messages.
-    #[must_use]
-    pub fn name(&self) -> String {
-        Path::new(&self.program)
-            .file_name()
-            .map_or_else(|| "a program".into(), |name| name.to_string_lossy().into_owned())
-    }
-
-    fn command(&self) -> io::Result<Command> {
-        use std::os::unix::process::CommandExt;
-        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let mut command = if let Some(setpriv) = setpriv() {
-            let mut wrapped = Command::new(setpriv);
-            wrapped.args(["--pdeathsig", "KILL", "--"]).arg(&self.program);
-            wrapped
-        } else {
-            Command::new(&self.program)
-        };
-        command.args(&self.args).process_group(0);
-        for name in &self.env_remove {
-            command.env_remove(name);
-        }
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        if let Some(folder) = &self.folder {
-            command.current_dir(folder);
-        }
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        Ok(command)
-    }
-}
 
 /// A child process. Killed when dropped.
 #[derive(Debug)]
@@ -245,21 +159,6 @@ impl Drop for Managed {
     }
 }
 
-/// The children that have not been seen to end. Each leads a process group of the same number.
-fn running() -> MutexGuard<'static, BTreeSet<u32>> {
-    static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// SIGKILL to every child and what it started: for somebody who ends at once, without a chance to tidy up.
-/// The kernel kills the children of a dead process (see above), but not what those have started.
-pub fn kill_all() {
-    for &group in running().iter() {
-        // One that cannot be signalled has ended.
-        signal_group(group.cast_signed(), Signal::SIGKILL).ok();
-    }
-}
-
 /// Runs a tool to its end; `on_output` gets its output piece by piece. When interrupted, the tool and
 /// everything it started are ended first.
 pub fn run_tool(
@@ -285,26 +184,6 @@ pub fn run_tool(
             return Err(Error::Interrupted);
         }
         thread::sleep(POLL);
-    }
-}
-
-/// SIGTERM to the child and all its descendants, a moment to tidy up, then SIGKILL to what is left.
-fn end_group(leader: &Managed) -> Result<(), Error> {
-    let group = leader.pid.cast_signed();
-    signal_group(group, Signal::SIGTERM)?;
-    wait_until(Duration::from_secs(3), || leader.exit_status().is_some());
-    signal_group(group, Signal::SIGKILL)?;
-    leader.kill_9();
-    Ok(())
-}
-
-/// Sends a signal to a whole process group; a group that is gone is not an error.
-fn signal_group(group: i32, signal: Signal) -> Result<(), Error> {
-    match killpg(Pid::from_raw(group), signal) {
-        Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => {
-            Err(Error::Io { doing: format!("sending {signal} to group {group}"), source: errno.into() })
-        }
     }
 }
 
@@ -336,43 +215,4 @@ pub fn tail(file: &Path, lines: usize) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let all: Vec<&str> = text.lines().collect();
     all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
-}
-
-/// The `setpriv` of util-linux; others of that name lack the flag.
-fn setpriv() -> Option<&'static Path> {
-    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let works = |file: &PathBuf| {
-        Command::new(file)
-            .args(["--pdeathsig", "KILL", "--", "true"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    let find = || Environment::from_process().on_path("setpriv").filter(works);
-    FOUND.get_or_init(find).as_deref()
-}
-
-struct Request {
-    command: Command,
-    answer: SyncSender<io::Result<Child>>,
-}
-
-fn spawn_from_lasting_thread(command: Command) -> io::Result<Child> {
-    static SPAWNER: OnceLock<SyncSender<Request>> = OnceLock::new();
-    let spawner = SPAWNER.get_or_init(|| {
-        let (requests, inbox) = sync_channel::<Request>(16);
-        thread::spawn(move || {
-            for mut request in inbox {
-                // A requester that has gone away drops the child with the answer; nobody waits for it.
-                request.answer.send(request.command.spawn()).ok();
-            }
-        });
-        requests
-    });
-    let gone = || io::Error::other("the thread that starts processes has ended");
-    let (answer, result) = sync_channel(1);
-    spawner.send(Request { command, answer }).map_err(|_| gone())?;
-    result.recv().map_err(|_| gone())?
 }

@@ -2,6 +2,7 @@
 //! comes back checked.
 
 mod connection;
+mod last_item;
 mod ledger;
 
 use std::{
@@ -107,7 +108,7 @@ struct Shared {
     cut: AtomicU32,
     doors: Semaphore,
     /// The entry decoded last: in a room of many the same bytes come to everybody.
-    last_item: Mutex<connection::LastItem>,
+    last_item: Mutex<last_item::LastItem>,
 }
 
 /// A world that is connected.

@@ -13,6 +13,7 @@ mod plan;
 mod report;
 mod room;
 mod source;
+mod survey;
 mod transfer;
 
 use std::{
@@ -36,8 +37,9 @@ use self::{
     history::Known,
     log_file::LogFile,
     people::People,
-    plan::{Counts, Plan, Remark, Weight},
+    plan::{Plan, Remark, Weight},
     report::FileReport,
+    survey::Counts,
 };
 
 /// What can be imported.
@@ -223,7 +225,7 @@ impl Importer {
             .bars
             .add(ProgressBar::new(0).with_style(style("{prefix:32} {human_pos}/{human_len} accounts")));
         bar.set_prefix(file.name.clone());
-        let refused = self.people.register(plan::people(file), &bar).await?;
+        let refused = self.people.register(survey::people(file), &bar).await?;
         bar.finish_and_clear();
         Ok(refused)
     }

@@ -7,24 +7,22 @@
 
 mod batch;
 mod fact;
+mod fate;
 mod heal;
+mod notices;
 mod room;
 mod want;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chasqui_domain::{Verdict, VoidReason, judgement};
-use chasqui_events::{
-    CommandId, Envelope, Event as _, Fact, RoomId, Seq, UserId, identity::IdentityEvent, message,
-    message::MessageEvent, receipts::ReceiptEvent, room::RoomEvent,
-};
+use chasqui_events::{CommandId, Envelope, Event as _, Fact, RoomId, Seq, UserId, message::MessageEvent};
 
 pub use batch::Batch;
 pub use fact::{Lane, LogFact, Source, Undecodable};
 pub use want::{Loaded, Missing, Wants};
 
 use crate::{
-    Notice, NoticeKind, Stream,
+    Stream,
     plan::Plan,
     view::{
         Entry, directs, members,
@@ -33,6 +31,7 @@ use crate::{
         sessions, timeline, users,
     },
 };
+use fate::Fate;
 use room::RoomRecord;
 
 /// The fold of one stream, with the rooms that it has at hand.
@@ -50,13 +49,6 @@ pub struct Fold {
     committed: Seq,
     /// Look up every id, also those that the broker should have kept single.
     suspicious: bool,
-}
-
-/// What becomes of a fact.
-enum Fate<'a> {
-    Applies(&'a Envelope<Fact>),
-    Void,
-    Poison(String),
 }
 
 impl Fold {
@@ -176,79 +168,6 @@ impl Fold {
         Ok(())
     }
 
-    /// Whether a fact stands; nothing is changed by asking.
-    fn fate<'a>(
-        &self,
-        record: &RoomRecord,
-        fact: &'a LogFact,
-        room: RoomId,
-        lane: Lane,
-    ) -> Result<Fate<'a>, Missing> {
-        let envelope = match &fact.body {
-            Ok(envelope) => envelope,
-            Err(undecodable) => return Ok(Fate::Poison(undecodable.to_string())),
-        };
-        let misplaced = || Fate::Poison(format!("{} on the {lane:?} lane", envelope.event.type_name()));
-        match (&envelope.event, lane) {
-            (Fact::Room(event), Lane::State) => {
-                let created = matches!(event, RoomEvent::Created(_));
-                if created == record.doc.kind.is_some() {
-                    return Ok(Fate::Poison("a room is created by its first fact, and once".to_owned()));
-                }
-                for user in members::touched(event) {
-                    if !record.known.contains_key(&user) {
-                        return Err(Missing::Member(room, user));
-                    }
-                }
-                Ok(Fate::Applies(envelope))
-            }
-            (Fact::Message(MessageEvent::Posted(_)), Lane::Msg) => {
-                if record.doc.kind.is_none() {
-                    return Ok(Fate::Poison("a message in a room that was not created".to_owned()));
-                }
-                Ok(self
-                    .judge(record, fact.seq, room, envelope)?
-                    .map_or(Fate::Applies(envelope), |_| Fate::Void))
-            }
-            (Fact::Receipt(ReceiptEvent::Moved(_)), Lane::Rcpt) => Ok(Fate::Applies(envelope)),
-            (Fact::Room(_) | Fact::Message(_) | Fact::Receipt(_) | Fact::Identity(_), _) => Ok(misplaced()),
-        }
-    }
-
-    fn judge(
-        &self,
-        record: &RoomRecord,
-        seq: Seq,
-        room: RoomId,
-        envelope: &Envelope<Fact>,
-    ) -> Result<Option<VoidReason>, Missing> {
-        let Envelope { by, basis, id, .. } = envelope;
-        let verdict = match record.trail.verdict(*by, *basis, seq) {
-            Verdict::Unknown => match &record.lane {
-                Some(lane) if lane.after <= *basis && seq <= lane.before => {
-                    let facts = lane.facts.iter().map(|(seq, event)| (*seq, event));
-                    judgement::verdict_from(facts, *by, *basis, seq)
-                }
-                _ => return Err(Missing::Lane { room, after: *basis, before: seq }),
-            },
-            known => known,
-        };
-        if let Verdict::Void(reason) = verdict {
-            return Ok(Some(reason));
-        }
-        let key = (room, *by, *id);
-        if self.uncommitted.get(&key).is_some_and(|earlier| *earlier < seq) {
-            return Ok(Some(VoidReason::Repeated));
-        }
-        if self.suspicious || message::may_repeat(*id, envelope.recorded_at()) {
-            let earlier = record.ids.get(&(*by, *id)).ok_or(Missing::Id(room, *by, *id))?;
-            if earlier.is_some_and(|earlier| earlier < seq) {
-                return Ok(Some(VoidReason::Repeated));
-            }
-        }
-        Ok(None)
-    }
-
     fn step_identity(&mut self, batch: &mut Batch, fact: &LogFact, subject: &str) {
         let aggregate = Aggregate::Subject(subject.to_owned());
         if let Some(parked) = self.parked.get_mut(&aggregate) {
@@ -262,7 +181,7 @@ impl Fold {
                 users::apply(envelope, &mut batch.users);
                 sessions::apply(fact.seq, envelope, &mut batch.sessions);
                 directs::apply(envelope, &mut batch.writes);
-                notify_identity(batch, fact.seq, envelope.by, event);
+                notices::of_identity(batch, fact.seq, envelope.by, event);
                 batch.tally.applied += 1;
             }
             Ok(envelope) => {
@@ -304,41 +223,13 @@ fn apply_to_room(record: &mut RoomRecord, batch: &mut Batch, entry: &Entry<'_>, 
     }
     if let Fact::Room(event) = &entry.envelope.event {
         record.trail.note(entry.seq, event);
-        notify_room(batch, entry, event);
+        notices::of_room(batch, entry, event);
     }
     if let Some(item) = timeline::entry(entry) {
         let RoomDoc { n, m, .. } = record.doc;
         timeline::write(&item, n, m, &mut batch.writes);
         record.numbered(entry.seq, m);
         batch.add_item(item);
-    }
-}
-
-fn notify_room(batch: &mut Batch, entry: &Entry<'_>, event: &RoomEvent) {
-    let (kind, users) = match event {
-        RoomEvent::Created(created) => {
-            (NoticeKind::Joined, created.members.iter().map(|member| member.user).collect())
-        }
-        RoomEvent::MemberJoined(joined) => (NoticeKind::Joined, vec![joined.user]),
-        RoomEvent::MemberLeft(left) => (NoticeKind::Left, vec![left.user]),
-        RoomEvent::MemberInvited(invited) => (NoticeKind::Invited, vec![invited.user]),
-        RoomEvent::MemberRemoved(removed) => (NoticeKind::Removed, vec![removed.user]),
-        RoomEvent::MemberRoleChanged(changed) => (NoticeKind::RoleChanged, vec![changed.user]),
-        RoomEvent::Renamed(_) => return,
-    };
-    let notice = Notice::of_room(kind, entry.room, entry.seq);
-    batch.notices.extend(users.into_iter().map(|user| (user, notice)));
-}
-
-fn notify_identity(batch: &mut Batch, seq: Seq, by: UserId, event: &IdentityEvent) {
-    match event {
-        IdentityEvent::SessionRevoked(revoked) => {
-            batch.notices.push((by, Notice::of_session(revoked.session, seq)));
-        }
-        IdentityEvent::Registered(_)
-        | IdentityEvent::ProfileChanged(_)
-        | IdentityEvent::SessionOpened(_)
-        | IdentityEvent::DirectClaimed(_) => {}
     }
 }
 

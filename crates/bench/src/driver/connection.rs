@@ -1,25 +1,26 @@
 //! One person's connection: sends what it is told to, acknowledges and reads what comes, and comes back with its
 //! cursor when it is lost.
 
+mod hearing;
+
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use chasqui_events::{CommandId, RoomId, UserId, receipts::Mark};
+use chasqui_events::{CommandId, RoomId};
 use chasqui_protocol::{
-    ClientFrame, Happening, Item, ServerFrame,
+    ClientFrame,
     command::{Read, Send},
-    frame::{ErrorFrame, Hello},
+    frame::Hello,
 };
 use tokio::{
     sync::mpsc,
     time::{sleep, sleep_until, timeout},
 };
 
-use super::{Acking, Order, Shared};
+use super::{Order, Shared};
 use crate::{
     caller::now,
     checker::Seq,
@@ -33,22 +34,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Frames handled before what they caused is written.
 const BURST: usize = 64;
-
-/// The entry decoded last, by anybody.
-#[derive(Debug, Default)]
-pub(super) struct LastItem {
-    bytes: Bytes,
-    entry: Option<Entry>,
-}
-
-/// What of an entry matters here.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    room: RoomId,
-    seq: Seq,
-    by: UserId,
-    id: Option<CommandId>,
-}
 
 /// A seat of this person's.
 #[derive(Clone, Copy, Debug)]
@@ -250,117 +235,6 @@ impl Connection {
         self.ack_at.into_iter().chain(again).min().unwrap_or(far)
     }
 
-    fn hear(&mut self, bytes: &Bytes, socket: &Socket) -> Result<(), End> {
-        let at = self.elapsed();
-        let known = self.shared.last_item.lock().of(bytes);
-        if let Some(entry) = known {
-            self.on_entry(entry, at);
-            return Ok(());
-        }
-        match socket.codec().decode::<ServerFrame>(bytes).map_err(SocketError::from)? {
-            ServerFrame::Item(item) => {
-                let entry = Entry::of(&item);
-                *self.shared.last_item.lock() = LastItem { bytes: bytes.clone(), entry: Some(entry) };
-                self.on_entry(entry, at);
-            }
-            ServerFrame::Ok { id, accepted } => {
-                if let (Some(n), Some(position)) = (self.shared.tag.number(id), accepted.position) {
-                    self.on_accepted(n, position.seq, at);
-                }
-            }
-            ServerFrame::Receipts { room, marks } => self.on_marks(room, &marks, at),
-            ServerFrame::Cursor { cursor } => self.cursor = Some(cursor),
-            ServerFrame::CaughtUp {} => self.on_caught_up(),
-            ServerFrame::Reset { reason } => {
-                let mut ledger = self.shared.ledger.lock();
-                ledger.on_reset();
-                ledger.on_error(format!("reset: {reason:?}"));
-            }
-            ServerFrame::Void { id, .. } => {
-                if let Some(n) = self.shared.tag.number(id) {
-                    self.shared.ledger.lock().on_void(n);
-                }
-            }
-            ServerFrame::Error(error) => self.on_refusal(&error)?,
-            ServerFrame::Welcome(_)
-            | ServerFrame::RoomEntered { .. }
-            | ServerFrame::RoomLeft { .. }
-            | ServerFrame::Typing { .. }
-            | ServerFrame::Presence { .. }
-            | ServerFrame::Tokens { .. }
-            | ServerFrame::Result { .. }
-            | ServerFrame::Pong(_)
-            | ServerFrame::Bye { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn on_entry(&mut self, entry: Entry, at: Duration) {
-        let own = self.shared.load.world.people.get(self.person).is_some_and(|me| me.user == entry.by);
-        let Some(seat) = self.seats.get_mut(&entry.room) else {
-            self.shared.ledger.lock().on_error("an entry of a room that one is not in".to_owned());
-            return;
-        };
-        seat.ack = seat.ack.max(entry.seq);
-        match entry.id.and_then(|id| self.shared.tag.number(id)) {
-            Some(n) => {
-                if !own && self.shared.load.receipts {
-                    seat.read = seat.read.max(entry.seq);
-                }
-                self.shared.ledger.lock().on_message(seat.number, own, n, entry.seq, at);
-            }
-            None => self.shared.ledger.lock().on_other_entry(seat.number, entry.seq),
-        }
-        if let Acking::After(pause) = self.shared.load.acking {
-            self.ack_at.get_or_insert_with(|| Instant::now() + pause);
-        }
-    }
-
-    fn on_accepted(&mut self, n: u32, seq: Seq, at: Duration) {
-        self.unanswered.remove(&n);
-        let room = self.shared.load.world.rooms.get(self.shared.plan.room(n) as usize).map(|room| room.id);
-        if let Some(seat) = room.and_then(|room| self.seats.get_mut(&room)) {
-            seat.answered = seat.answered.max(seq);
-            self.shared.ledger.lock().on_accepted(seat.number, n, seq, at);
-        }
-    }
-
-    fn on_marks(&mut self, room: RoomId, marks: &[Mark], at: Duration) {
-        let me = self.shared.load.world.people.get(self.person).map(|me| me.user);
-        let Some(seat) = self.seats.get(&room) else { return };
-        for mark in marks.iter().filter(|mark| Some(mark.user) != me) {
-            self.shared.ledger.lock().on_mark(seat.number, *mark, at);
-        }
-    }
-
-    fn on_caught_up(&mut self) {
-        if !self.present {
-            self.present = true;
-            self.shared.ledger.lock().on_caught_up();
-            self.shared.present.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn on_refusal(&mut self, error: &ErrorFrame) -> Result<(), End> {
-        self.shared.ledger.lock().on_error(format!("refused: {}", error.problem.code.as_str()));
-        match error.id.and_then(|id| self.shared.tag.number(id)) {
-            Some(n) if error.problem.code.worth_a_retry() => {
-                let pause = error.problem.retry_after_ms.map_or(FIRST_PAUSE * 4, Duration::from_millis);
-                if let Some(wait) = self.unanswered.get_mut(&n) {
-                    wait.again_at = Instant::now() + pause.min(SILENCE);
-                }
-                Ok(())
-            }
-            Some(n) => {
-                self.unanswered.remove(&n);
-                self.shared.ledger.lock().on_refused(n);
-                Ok(())
-            }
-            None if self.present => Ok(()),
-            None => Err(End::Lost(SocketError::Closed { code: 0, reason: error.problem.to_string() })),
-        }
-    }
-
     async fn acknowledge(&mut self, socket: &mut Socket) -> Result<(), End> {
         if self.ack_at.is_some_and(|due| due > Instant::now()) {
             return Ok(());
@@ -390,27 +264,5 @@ impl Connection {
     fn elapsed(&self) -> Duration {
         let start = *self.shared.start.lock();
         Instant::now().saturating_duration_since(start)
-    }
-}
-
-impl Entry {
-    fn of(item: &Item) -> Self {
-        let id = match &item.what {
-            Happening::Message { id, .. } => Some(*id),
-            Happening::Created { .. }
-            | Happening::Renamed { .. }
-            | Happening::Joined { .. }
-            | Happening::Left { .. }
-            | Happening::Invited { .. }
-            | Happening::Removed { .. }
-            | Happening::RoleChanged { .. } => None,
-        };
-        Self { room: item.room, seq: item.seq, by: item.by, id }
-    }
-}
-
-impl LastItem {
-    fn of(&self, bytes: &Bytes) -> Option<Entry> {
-        self.entry.filter(|_| self.bytes == *bytes)
     }
 }

@@ -7,7 +7,10 @@ use std::{
 
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 
-use super::plan::{Counts, Remark, Weight};
+use super::{
+    plan::{Remark, Weight},
+    survey::Counts,
+};
 
 /// What became of one file.
 #[derive(Debug)]

@@ -3,7 +3,10 @@
 //! Marks only rise, and are written as such, so that they need not be read first. Everything else of a document
 //! changes by state facts only, and is set as a whole.
 
-use std::collections::{BTreeMap, HashMap};
+mod changes;
+mod state;
+
+use std::collections::HashMap;
 
 use bson::{Bson, Document, doc};
 use chasqui_events::{
@@ -19,45 +22,10 @@ use futures::TryStreamExt as _;
 use super::{Collection, Entry};
 use crate::{
     ReadError, Store, Version,
-    plan::{Write, Writes},
     stored::{self, Fields},
 };
-
-/// How somebody stands to a room, also when they are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MemberStanding {
-    /// A member.
-    Joined,
-    /// May join.
-    Invited,
-    /// Left, or declined the invitation.
-    Left,
-    /// Was put out, or the invitation was taken back.
-    Removed,
-}
-
-impl MemberStanding {
-    const ALL: [Self; 4] = [Self::Joined, Self::Invited, Self::Left, Self::Removed];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Joined => "joined",
-            Self::Invited => "invited",
-            Self::Left => "left",
-            Self::Removed => "removed",
-        }
-    }
-
-    /// As clients see it; `None` for those who are gone.
-    #[must_use]
-    pub const fn present(self) -> Option<Standing> {
-        match self {
-            Self::Joined => Some(Standing::Joined),
-            Self::Invited => Some(Standing::Invited),
-            Self::Left | Self::Removed => None,
-        }
-    }
-}
+pub(crate) use changes::{Changes, Raise};
+pub use state::{MemberStanding, MemberState};
 
 /// One person's relation to one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,46 +59,6 @@ pub struct RoomMembers {
     pub state_seq: Seq,
 }
 
-/// What state facts say of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberState {
-    pub(crate) standing: MemberStanding,
-    pub(crate) role: Role,
-    pub(crate) since: Seq,
-    pub(crate) until: Option<Seq>,
-    pub(crate) earlier: Vec<(Seq, Seq)>,
-}
-
-/// So many former memberships are remembered.
-const EARLIER: usize = 8;
-
-impl MemberState {
-    const fn begin(standing: MemberStanding, role: Role, since: Seq) -> Self {
-        Self { standing, role, since, until: None, earlier: vec![] }
-    }
-
-    /// The state after somebody begins to stand so, given what was before.
-    fn begun(before: Option<&Self>, standing: MemberStanding, role: Role, at: Seq) -> Self {
-        let mut next = Self::begin(standing, role, at);
-        if let Some(before) = before {
-            next.earlier.clone_from(&before.earlier);
-        }
-        next
-    }
-
-    /// The state after somebody is gone.
-    fn ended(&self, standing: MemberStanding, at: Seq) -> Self {
-        let mut next = Self { standing, until: Some(at), ..self.clone() };
-        if self.standing == MemberStanding::Joined {
-            next.earlier.push((self.since, at));
-            if next.earlier.len() > EARLIER {
-                next.earlier.remove(0);
-            }
-        }
-        next
-    }
-}
-
 /// Whose state a fact changes: what the fold must know before it.
 pub(crate) fn touched(event: &RoomEvent) -> Vec<UserId> {
     match event {
@@ -146,15 +74,6 @@ pub(crate) fn touched(event: &RoomEvent) -> Vec<UserId> {
 
 /// What is known of a room's members: `Some(None)` for somebody who never had to do with it.
 pub(crate) type Known = HashMap<UserId, Option<MemberState>>;
-
-/// A mark that a receipt fact moves, with the message count at what was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Raise {
-    pub(crate) user: UserId,
-    pub(crate) delivered: Seq,
-    pub(crate) read: Seq,
-    pub(crate) seen: u64,
-}
 
 /// The room as members need it.
 #[derive(Clone, Copy, Debug)]
@@ -269,62 +188,6 @@ fn set(room: RoomId, user: UserId, state: MemberState, known: &mut Known, change
     changes.set(room, user, state.clone());
     known.insert(user, Some(state));
     after - before
-}
-
-/// The changes of a batch: one write per member.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Changes(BTreeMap<(RoomId, UserId), Change>);
-
-#[derive(Clone, Debug, Default)]
-struct Change {
-    state: Option<MemberState>,
-    delivered: Seq,
-    read: Seq,
-    seen: u64,
-}
-
-impl Changes {
-    fn set(&mut self, room: RoomId, user: UserId, state: MemberState) {
-        self.0.entry((room, user)).or_default().state = Some(state);
-    }
-
-    /// Marks from before somebody had to do with the room are nobody's, whether or not that was known then.
-    fn forget_marks(&mut self, room: RoomId, user: UserId) {
-        self.0.remove(&(room, user));
-    }
-
-    fn raise(&mut self, room: RoomId, raise: Raise) {
-        let change = self.0.entry((room, raise.user)).or_default();
-        change.delivered = change.delivered.max(raise.delivered);
-        change.read = change.read.max(raise.read);
-        change.seen = change.seen.max(raise.seen);
-    }
-
-    /// The member has seen so many messages of the room.
-    pub(crate) fn see(&mut self, room: RoomId, user: UserId, seen: u64) {
-        self.raise(room, Raise { user, delivered: 0, read: 0, seen });
-    }
-
-    pub(crate) fn write(self, writes: &mut Writes) {
-        for ((room, user), change) in self.0 {
-            writes.push(Collection::Members, key(room, user), change.write(room, user));
-        }
-    }
-}
-
-impl Change {
-    fn write(self, room: RoomId, user: UserId) -> Write {
-        let mut raise = doc! {};
-        for (field, value) in [("delivered", self.delivered), ("read", self.read), ("seen", self.seen)] {
-            // A new document has all of them from the beginning.
-            if value > 0 || self.state.is_some() {
-                raise.insert(field, stored::seq(value));
-            }
-        }
-        let create = self.state.is_some();
-        let set = self.state.map_or_else(Document::new, |state| state_fields(room, user, &state));
-        Write::Change { set, raise, first: doc! {}, create }
-    }
 }
 
 pub(crate) fn key(room: RoomId, user: UserId) -> Bson {

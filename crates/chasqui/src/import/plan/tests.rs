@@ -1,11 +1,14 @@
 //! Plans of made-up logs, and of logs that were stopped and run again.
 
+use std::collections::HashSet;
+
 use chasqui_events::Partition;
 use chasqui_protocol::{Happening, Item};
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 
 use super::*;
+use crate::import::survey::people;
 
 fn room() -> RoomId {
     RoomId::new(Partition::from_low_bits(1), Timestamp(1), [9; 10])

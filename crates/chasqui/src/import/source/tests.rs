@@ -7,7 +7,8 @@ use chasqui_events::{Partition, RoomId, Timestamp, UserId};
 use super::*;
 use crate::import::{
     history::Known,
-    plan::{self, Counts, Weight, What},
+    plan::{self, Weight, What},
+    survey::{self, Counts},
 };
 
 /// `CHASQUI_TEST_DATA`, or `../shared/data` beside the workspace; `None` when neither is there.
@@ -50,7 +51,7 @@ fn every_line_of_the_excerpts_is_taken_or_accounted_for() {
     let (mut known, mut users) = (Known::default(), HashMap::new());
     let (mut lines, mut said, mut sent, mut not_taken) = (0, 0, 0, 0);
     for file in &files {
-        for (nick, _) in plan::people(file) {
+        for (nick, _) in survey::people(file) {
             let number = u64::try_from(users.len()).unwrap().to_be_bytes();
             let mut random = [0; 10];
             random[2..].copy_from_slice(&number);

@@ -1,0 +1,154 @@
+//! What the person asks for.
+
+use std::collections::HashSet;
+
+use chasqui_client::ClientError;
+use chasqui_events::{RoomId, room::Kind};
+use chasqui_protocol::query::{Freshness, Standing};
+
+use super::{
+    super::{
+        command::{Command, HELP},
+        wording,
+    },
+    Session,
+};
+
+impl Session {
+    pub(super) async fn command(&mut self, command: Command) -> Result<(), ClientError> {
+        match command {
+            Command::Rooms => self.list().await,
+            Command::Open(named) => match self.book.find(&named).await? {
+                Some(found) if found.standing == Standing::Invited => self.join(found.room).await,
+                Some(found) => self.show_room(found.room).await,
+                None => {
+                    self.say_unknown(&named);
+                    Ok(())
+                }
+            },
+            Command::Direct(name) => {
+                let peer = self.client.user_by_name(name).await?;
+                let room = self.client.open_direct(peer.user).await?;
+                self.entering.insert(room);
+                self.show_room(room).await
+            }
+            Command::Join(named) => {
+                if let Some(room) = self.joinable(&named).await? {
+                    self.join(room).await
+                } else {
+                    self.say_unknown(&named);
+                    Ok(())
+                }
+            }
+            Command::Create { private, name } => {
+                let kind = if private { Kind::Private } else { Kind::Public };
+                let room = self.client.create_room(kind, name).await?;
+                self.entering.insert(room);
+                self.show_room(room).await
+            }
+            Command::Leave => self.leave().await,
+            Command::Invite(name) => self.invite(name).await,
+            Command::Who => self.who().await,
+            Command::History(count) => self.history(count).await,
+            Command::Help => {
+                self.screen.show(HELP);
+                Ok(())
+            }
+            Command::Quit => Ok(()),
+        }
+    }
+
+    fn say_unknown(&self, named: &str) {
+        let named = wording::safe(named);
+        self.screen.show(&format!("There is no conversation {named} here; /rooms lists what there is."));
+    }
+
+    pub(super) async fn list(&mut self) -> Result<(), ClientError> {
+        let conversations = self.book.conversations().await?;
+        let own: HashSet<RoomId> = conversations.iter().map(|(_, conversation)| conversation.room).collect();
+        if conversations.is_empty() {
+            self.screen.show("You have no conversations yet.");
+        }
+        for (index, (title, conversation)) in conversations.iter().enumerate() {
+            let invited = if conversation.standing == Standing::Invited { "  (invited: /join)" } else { "" };
+            self.screen.show(&format!("{}{invited}", wording::conversation(index + 1, title, conversation)));
+        }
+        let public = self.client.public_rooms("").await?;
+        for room in public.rooms.iter().filter(|room| !own.contains(&room.room)) {
+            let name = wording::safe(&room.name);
+            self.screen.show(&format!("      {name}  {} people  (public: /join {name})", room.members));
+        }
+        Ok(())
+    }
+
+    async fn joinable(&mut self, named: &str) -> Result<Option<RoomId>, ClientError> {
+        if let Ok(room) = named.parse() {
+            return Ok(Some(room));
+        }
+        if let Some(own) = self.book.find(named).await? {
+            return Ok(Some(own.room));
+        }
+        let public = self.client.public_rooms(named).await?;
+        Ok(public.rooms.iter().find(|room| room.name == named).map(|room| room.room))
+    }
+
+    async fn join(&mut self, room: RoomId) -> Result<(), ClientError> {
+        self.entering.insert(room);
+        let accepted = self.client.join(room).await?;
+        if let Some(position) = accepted.position {
+            // So that one reads what one did.
+            self.client.conversation(room, Freshness::AtLeast(position)).await?;
+        }
+        self.show_room(room).await
+    }
+
+    async fn leave(&mut self) -> Result<(), ClientError> {
+        let Some(open) = self.open.as_ref() else {
+            self.screen.show("No conversation is open.");
+            return Ok(());
+        };
+        self.client.leave(open.room).await?;
+        self.screen.show(&format!("You have left {}.", open.title));
+        self.open = None;
+        Ok(())
+    }
+
+    async fn invite(&mut self, name: String) -> Result<(), ClientError> {
+        let Some(open) = self.open.as_ref() else {
+            self.screen.show("Open the room first.");
+            return Ok(());
+        };
+        let (room, title) = (open.room, open.title.clone());
+        let guest = self.client.user_by_name(name).await?;
+        self.client.invite(room, guest.user).await?;
+        self.screen.show(&format!("{} may now join {title}.", wording::safe(&guest.name)));
+        Ok(())
+    }
+
+    async fn who(&mut self) -> Result<(), ClientError> {
+        let Some(room) = self.open.as_ref().map(|open| open.room) else {
+            self.screen.show("Open the room first.");
+            return Ok(());
+        };
+        let members = self.client.members(room, None).await?;
+        for member in &members.members {
+            let role = match member.standing {
+                Standing::Joined => format!("{:?}", member.role).to_lowercase(),
+                Standing::Invited => "invited".to_owned(),
+            };
+            self.screen.show(&format!("  {}  ({role})", wording::safe(&member.name)));
+        }
+        if members.more {
+            self.screen.show("  \u{2026} and more");
+        }
+        Ok(())
+    }
+
+    async fn history(&mut self, count: u32) -> Result<(), ClientError> {
+        let Some(room) = self.open.as_ref().map(|open| open.room) else {
+            self.screen.show("Open a conversation first.");
+            return Ok(());
+        };
+        self.show_last(room, count).await.map(drop)
+    }
+}

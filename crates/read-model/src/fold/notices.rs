@@ -1,0 +1,34 @@
+//! Whom a fact is told to besides the followers of its room.
+
+use chasqui_events::{Seq, UserId, identity::IdentityEvent, room::RoomEvent};
+
+use super::Batch;
+use crate::{Notice, NoticeKind, view::Entry};
+
+pub(super) fn of_room(batch: &mut Batch, entry: &Entry<'_>, event: &RoomEvent) {
+    let (kind, users) = match event {
+        RoomEvent::Created(created) => {
+            (NoticeKind::Joined, created.members.iter().map(|member| member.user).collect())
+        }
+        RoomEvent::MemberJoined(joined) => (NoticeKind::Joined, vec![joined.user]),
+        RoomEvent::MemberLeft(left) => (NoticeKind::Left, vec![left.user]),
+        RoomEvent::MemberInvited(invited) => (NoticeKind::Invited, vec![invited.user]),
+        RoomEvent::MemberRemoved(removed) => (NoticeKind::Removed, vec![removed.user]),
+        RoomEvent::MemberRoleChanged(changed) => (NoticeKind::RoleChanged, vec![changed.user]),
+        RoomEvent::Renamed(_) => return,
+    };
+    let notice = Notice::of_room(kind, entry.room, entry.seq);
+    batch.notices.extend(users.into_iter().map(|user| (user, notice)));
+}
+
+pub(super) fn of_identity(batch: &mut Batch, seq: Seq, by: UserId, event: &IdentityEvent) {
+    match event {
+        IdentityEvent::SessionRevoked(revoked) => {
+            batch.notices.push((by, Notice::of_session(revoked.session, seq)));
+        }
+        IdentityEvent::Registered(_)
+        | IdentityEvent::ProfileChanged(_)
+        | IdentityEvent::SessionOpened(_)
+        | IdentityEvent::DirectClaimed(_) => {}
+    }
+}
