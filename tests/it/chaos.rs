@@ -23,7 +23,7 @@ impl Town {
     /// The people are spread over these edges.
     async fn found(layout: Layout, edges: &[&str]) -> Self {
         const NAMES: [&str; 6] = ["ana", "beto", "carla", "dino", "elsa", "fito"];
-        let stack = Stack::with(layout).await;
+        let stack = Stack::with(layout.alone()).await;
         let mut people = Vec::new();
         for (name, edge) in NAMES.iter().zip(edges.iter().cycle()) {
             let endpoint: Endpoint = stack.process(edge).endpoint();

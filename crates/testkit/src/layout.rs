@@ -50,6 +50,7 @@ pub struct Layout {
     pub(crate) processes: Vec<Planned>,
     pub(crate) configuration: Vec<(String, String)>,
     pub(crate) durability: chasqui_backends::Durability,
+    pub(crate) alone: bool,
 }
 
 impl Layout {
@@ -61,6 +62,7 @@ impl Layout {
             processes: Vec::new(),
             configuration: Vec::new(),
             durability: chasqui_backends::Durability::Interval,
+            alone: false,
         };
         layout
             .set("auth.argon2_memory_kib", 64)
@@ -136,6 +138,14 @@ impl Layout {
     #[must_use]
     pub fn lossy_nats(mut self, process: &str) -> Self {
         self.planned(process).lossy_nats = true;
+        self
+    }
+
+    /// It needs the machine to itself: no other stack of this process beside it. A test holds one stack then, and
+    /// waits for nobody who has another.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
         self
     }
 

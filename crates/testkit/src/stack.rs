@@ -1,6 +1,7 @@
 //! A whole installation for one test.
 
 mod ground;
+mod turn;
 
 use std::{path::PathBuf, process::Command};
 
@@ -17,6 +18,7 @@ use crate::{
     process,
 };
 use ground::Ground;
+use turn::Turn;
 
 /// Real backends and the program's roles, ready, in a folder of their own. All of it goes when this is dropped.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Stack {
     ground: Ground,
     http: reqwest::Client,
     partitions: u16,
+    /// Given back last.
+    _turn: Turn,
 }
 
 /// Partitions of a test's log.
@@ -40,12 +44,13 @@ impl Stack {
 
     /// Roles in processes as the layout says. Returns when all of them are ready.
     pub async fn with(layout: Layout) -> Self {
+        let turn = Turn::take(layout.alone).await;
         let durability = layout.durability;
         let laid = tokio::task::spawn_blocking(move || Ground::lay(durability)).await;
         let ground = laid.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut stack =
-            Self { processes: Vec::new(), lossy: Vec::new(), ground, http, partitions: PARTITIONS };
+        let (processes, lossy) = (Vec::new(), Vec::new());
+        let mut stack = Self { processes, lossy, ground, http, partitions: PARTITIONS, _turn: turn };
         for planned in &layout.processes {
             stack.plan(&layout, planned).await;
         }
