@@ -36,6 +36,7 @@ use crate::{
         (status = 400, description = "`malformed`, `size`, `id-in-future`", body = Problem),
         (status = 403, description = "`not-a-member`", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
+        (status = 503, description = "`unavailable`; for a retry also `not-yet-projected`", body = Problem),
         (status = 504, description = "`unknown`: send the same again with the same id", body = Problem),
     )
 )]
