@@ -11,7 +11,9 @@ use crate::tree::Tree;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Go to the test runner: names to choose tests by, or options. Without any, documentation tests run too.
+    /// Go to the test runner, cargo-nextest where it is installed and `cargo test` otherwise: names to choose tests
+    /// by, or options such as `-p chasqui-bus`. Several names go behind `-- --`, which both understand. Without any,
+    /// documentation tests run too.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
@@ -43,9 +45,7 @@ pub(crate) fn run_beside(
     if options.args.is_empty() {
         foreground(tree, interrupt, &["test", "--workspace", "--doc", "--quiet"], &variables)?;
     }
-    let mut args = Runner::find().run();
-    args.extend(options.args.iter().map(String::as_str));
-    foreground(tree, interrupt, &args, &variables)
+    foreground(tree, interrupt, &Runner::find().run(&options.args), &variables)
 }
 
 /// Read by `crates/testkit`: the `chasqui` that tests start.
@@ -72,10 +72,39 @@ impl Runner {
         if has("nextest") { Self::Nextest } else { Self::Cargo }
     }
 
-    fn run(self) -> Vec<&'static str> {
-        match self {
-            Self::Nextest => vec!["nextest", "run", "--workspace"],
-            Self::Cargo => vec!["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"],
+    fn run(self, chosen: &[String]) -> Vec<&str> {
+        let mut args = match self {
+            Self::Nextest => vec!["nextest", "run"],
+            // Libraries and programs too; named one by one, a package that lacks one of them would be an error.
+            Self::Cargo => vec!["test", "--tests", "--no-fail-fast"],
+        };
+        // Cargo takes the whole workspace although a package is named beside it.
+        if !names_a_package(chosen) {
+            args.push("--workspace");
         }
+        args.extend(chosen.iter().map(String::as_str));
+        args
+    }
+}
+
+fn names_a_package(args: &[String]) -> bool {
+    let mut of_cargo = args.iter().take_while(|arg| *arg != "--");
+    of_cargo.any(|arg| arg.starts_with("-p") || arg == "--package" || arg.starts_with("--package="))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_chosen_package_is_tested_without_the_others() {
+        let run = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            [Runner::Nextest, Runner::Cargo].map(|runner| runner.run(&args).contains(&"--workspace"))
+        };
+        assert_eq!(run(&["-p", "chasqui-bus"]), [false; 2]);
+        assert_eq!(run(&["--package=chasqui-bus", "kv"]), [false; 2]);
+        assert_eq!(run(&[]), [true; 2]);
+        assert_eq!(run(&["kv", "--", "-p"]), [true; 2]);
     }
 }
