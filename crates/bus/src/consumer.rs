@@ -82,6 +82,8 @@ pub struct PartitionConsumer {
     /// What has arrived for the next batch; kept here so that dropping `next_batch` half-way loses nothing.
     gathered: Vec<Stored>,
     gathered_bytes: usize,
+    /// When what has arrived is given out even if it is not a full batch.
+    due: Option<tokio::time::Instant>,
     order: delivery::Order,
     pending: u64,
     /// The ends of the batches given out and not yet acknowledged, with the subject that acknowledges them.
@@ -106,6 +108,7 @@ impl PartitionConsumer {
             settings,
             gathered: Vec::new(),
             gathered_bytes: 0,
+            due: None,
             pending: 0,
             unacked: std::collections::VecDeque::new(),
             newest_ack: None,
@@ -114,21 +117,19 @@ impl PartitionConsumer {
     }
 
     /// The next facts: waits for the first, then takes what comes until the batch is full or `linger` has passed.
-    /// May be dropped at any await without losing a fact. Lost connections are sat out.
+    /// May be dropped at any await without losing a fact, or time: `linger` counts from the batch's first fact. Lost
+    /// connections are sat out.
     ///
     /// # Errors
     /// See [`ConsumerError`]. After an error the consumer is of no use any more.
     pub async fn next_batch(&mut self) -> Result<Batch, ConsumerError> {
-        let mut until = None;
         loop {
             if self.is_full() {
                 return Ok(self.take());
             }
-            if !self.gathered.is_empty() && until.is_none() {
-                until = Some(tokio::time::Instant::now() + self.settings.linger);
-            }
-            let Some(delivery) = self.pull.next(until).await? else { return Ok(self.take()) };
+            let Some(delivery) = self.pull.next(self.due).await? else { return Ok(self.take()) };
             if let Some(stored) = self.order.admit(&delivery)? {
+                self.due.get_or_insert_with(|| tokio::time::Instant::now() + self.settings.linger);
                 self.pending = delivery.pending;
                 self.gathered_bytes += stored.payload.len();
                 self.newest_ack = Some(delivery.ack);
@@ -171,6 +172,7 @@ impl PartitionConsumer {
 
     fn take(&mut self) -> Batch {
         self.gathered_bytes = 0;
+        self.due = None;
         let facts = std::mem::take(&mut self.gathered);
         let batch = Batch { facts, pending: self.pending };
         self.given_out = batch.last_seq();

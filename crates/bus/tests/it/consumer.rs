@@ -96,6 +96,25 @@ async fn dropping_a_wait_loses_nothing() {
     }
 }
 
+/// A worker that looks up from its wait more often than a batch lingers still gets it.
+#[tokio::test]
+async fn dropping_a_wait_does_not_begin_it_again() {
+    let nats = Nats::start().await;
+    let bus = nats.bus(BusRole::Projector).await;
+    store(&nats, 3).await;
+    let lingering = ConsumerSettings { linger: Duration::from_millis(300), ..after(0) };
+    let mut consumer = PartitionConsumer::open(&bus, lingering).await.unwrap();
+    let batch = soon("a batch that is not full", async {
+        loop {
+            if let Ok(batch) = tokio::time::timeout(Duration::from_millis(50), consumer.next_batch()).await {
+                return batch.unwrap();
+            }
+        }
+    })
+    .await;
+    assert_eq!(batch.last_seq(), 3);
+}
+
 #[tokio::test]
 async fn a_second_worker_takes_over_and_the_first_knows() {
     let nats = Nats::start().await;
