@@ -55,6 +55,12 @@ async fn check(servers: &Servers, said: &[(Room, Vec<Seq>)]) {
         let items = model.timeline_after(room.id, room.basis, 1_000_000).await.unwrap().items;
         assert_eq!(items.iter().map(|item| item.seq).collect::<Vec<_>>(), *acked);
     }
+    same_as_a_clean_fold(servers).await;
+}
+
+/// Folds the log once more, into a second version, and compares. A projector must be at work.
+pub(crate) async fn same_as_a_clean_fold(servers: &Servers) {
+    let (log, model) = (servers.log().await, servers.model().await);
     let second = admin::rebuild(model.store()).await.unwrap();
     let head = log.head(&STREAM.to_string()).await.unwrap().last_seq;
     until("a clean fold is there", async || {

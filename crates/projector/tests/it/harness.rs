@@ -125,9 +125,18 @@ impl Dying {
 
 impl Servers {
     pub(crate) fn runtime_of_its_own(&self, settings: Settings) -> Dying {
+        self.runtime_with(self.nats.url().to_owned(), self.store_settings(), settings)
+    }
+
+    /// The same with other ways to the servers.
+    pub(crate) fn runtime_with(
+        &self,
+        nats: String,
+        stores: chasqui_read_model::Settings,
+        settings: Settings,
+    ) -> Dying {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (nats, stores) = (self.nats.url().to_owned(), self.store_settings());
         runtime.spawn(async move {
             let role = BusRole::Projector;
             let bus = Bus::connect(NatsSettings::new(nats, role, password(role).into())).await.unwrap();

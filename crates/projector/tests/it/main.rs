@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, its helpers too")]
 
 mod chaos;
+mod crash_points;
+mod failpoint;
 mod harness;
 mod history;
 mod hot;
