@@ -83,6 +83,12 @@ pub enum ConnectionError {
         /// The server's reason.
         reason: String,
     },
+    /// The server takes no bytes.
+    #[error("the server took nothing for {waited:?}")]
+    Stalled {
+        /// How long it had.
+        waited: Duration,
+    },
     /// The socket broke.
     #[error("the connection broke: {0}")]
     Broken(#[from] SocketError),

@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, FutureExt};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{Backoff, Driver, End, Request, again};
@@ -23,6 +23,8 @@ const RENEW_AGAIN: Duration = Duration::from_secs(2);
 /// Silence of so many ping intervals means that the connection is dead. The server pings only those from whom it hears
 /// nothing, so that it is asked before.
 const SILENT_INTERVALS: u32 = 3;
+/// How long a goodbye may take to be written.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The clocks of one connection.
 struct Timers {
@@ -67,13 +69,14 @@ impl Driver {
         for event in events {
             self.offer(event);
         }
-        let end = match feed_all(&mut connection, frames).await {
+        let end = match feed_all(&mut connection, frames, timers.silence).await {
             Ok(()) => self.until_its_end(&mut connection, &mut timers, &mut token).await,
             Err(error) => self.end_of(&error, Backoff::Fresh, &token.token),
         };
         self.reducer.disconnected();
         if matches!(end, End::Closed | End::Stop { .. }) {
-            connection.close().await;
+            // Whoever takes no bytes misses it, and nothing else.
+            timeout(GOODBYE, connection.close()).await.ok();
         }
         match end {
             End::Again { why, at_least, backoff } => {
@@ -100,18 +103,19 @@ impl Driver {
                     Ok(())
                 }
                 Wake::Frame(Err(error)) => Err(error),
-                Wake::Request(request) => match self.send_requests(connection, request).await {
+                Wake::Request(request) => match self.send_requests(connection, request, timers.silence).await
+                {
                     Ok(Some(end)) => return end,
                     Ok(None) => Ok(()),
                     Err(error) => Err(error),
                 },
                 Wake::Acks => {
                     timers.acks_at = None;
-                    feed_all(connection, self.reducer.take_acks()).await
+                    feed_all(connection, self.reducer.take_acks(), timers.silence).await
                 }
                 Wake::Repeat => {
                     let now = self.now_ms();
-                    feed_all(connection, self.reducer.take_repeats(now)).await
+                    feed_all(connection, self.reducer.take_repeats(now), timers.silence).await
                 }
                 Wake::Renew => {
                     timers.renew_at = None;
@@ -122,7 +126,7 @@ impl Driver {
                     timers.renew_after(new.lasts);
                     *token = new;
                     let token = token.token.expose_secret().to_owned();
-                    connection.send(&ClientFrame::Renew { token }).await
+                    feed_all(connection, [ClientFrame::Renew { token }], timers.silence).await
                 }
                 Wake::Renewed(Err(error)) => {
                     // The server ends the connection when the token does; until then everything works.
@@ -133,7 +137,7 @@ impl Driver {
                 }
                 Wake::Ask => {
                     timers.asked = true;
-                    connection.send(&ClientFrame::Ping(0)).await
+                    feed_all(connection, [ClientFrame::Ping(0)], timers.silence).await
                 }
                 Wake::Dead => {
                     return again(format!("nothing heard for {:?}", timers.silence), Backoff::Fresh);
@@ -220,6 +224,7 @@ impl Driver {
         &mut self,
         connection: &mut Connection,
         first: Option<Request>,
+        silence: Duration,
     ) -> Result<Option<End>, ConnectionError> {
         let (mut next, mut frames, mut end) = (Some(first), Vec::new(), None);
         while let Some(request) = next.take() {
@@ -234,7 +239,7 @@ impl Driver {
                 }
             }
         }
-        feed_all(connection, frames).await?;
+        feed_all(connection, frames, silence).await?;
         Ok(end)
     }
 
@@ -293,14 +298,18 @@ async fn half_empty(events: &mpsc::Sender<Event>, half: usize) {
     drop(events.reserve_many(half).await);
 }
 
+/// Writes frames and flushes. A peer that is gone without a word takes no bytes once the buffers on the way are full:
+/// each frame gets as long as a sign of life.
 async fn feed_all(
     connection: &mut Connection,
     frames: impl IntoIterator<Item = ClientFrame>,
+    silence: Duration,
 ) -> Result<(), ConnectionError> {
+    let stalled = |_| ConnectionError::Stalled { waited: silence };
     let mut fed = false;
     for frame in frames {
-        connection.feed(&frame).await?;
+        timeout(silence, connection.feed(&frame)).await.map_err(stalled)??;
         fed = true;
     }
-    if fed { connection.flush().await } else { Ok(()) }
+    if fed { timeout(silence, connection.flush()).await.map_err(stalled)? } else { Ok(()) }
 }
