@@ -10,7 +10,7 @@ use chasqui_read_model::{
 use super::{End, commit::Folded, pipeline::Life};
 use crate::decode;
 
-/// So many facts in one transaction.
+/// So many facts in one transaction, or fewer where the store has refused a size.
 const CHUNK: usize = 200;
 
 impl Life<'_> {
@@ -89,7 +89,7 @@ impl Life<'_> {
             if seq > self.folded.pos {
                 break;
             }
-            if facts.len() == CHUNK {
+            if facts.len() == CHUNK.min(self.worker.batch) {
                 return Ok((facts, Some(seq)));
             }
             facts.push(decode::log_fact(&stored));
