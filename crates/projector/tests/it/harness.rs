@@ -101,11 +101,20 @@ impl Servers {
     }
 
     pub(crate) async fn projector_with(&self, settings: Settings) -> Running {
+        self.projector_at(&self.store_settings(), settings).await
+    }
+
+    /// A projector with another way to the stores.
+    pub(crate) async fn projector_at(
+        &self,
+        stores: &chasqui_read_model::Settings,
+        settings: Settings,
+    ) -> Running {
         let registry = Registry::new();
         let shutdown = Shutdown::new();
         let projector = Projector::new(
             self.bus(BusRole::Projector).await,
-            self.model().await,
+            ReadModel::connect(stores).await.unwrap(),
             settings,
             registry.register("projector"),
         );

@@ -5,6 +5,7 @@
 mod chaos;
 mod crash_points;
 mod failpoint;
+mod halving;
 mod harness;
 mod history;
 mod hot;
@@ -12,4 +13,5 @@ mod log_changes;
 mod ownership;
 mod poison;
 mod rebuild;
+mod small_store;
 mod views;

@@ -88,7 +88,7 @@ async fn it_is_healed_in_order_by_a_program_that_can_read_it() {
 }
 
 /// Folds what is new as a program that cannot read one of the facts.
-async fn older_program(servers: &Servers, unreadable: Seq) {
+pub(crate) async fn older_program(servers: &Servers, unreadable: Seq) {
     let (log, model) = (servers.log().await, servers.model().await);
     let head = log.head(&STREAM.to_string()).await.unwrap();
     let (writer, from) =
