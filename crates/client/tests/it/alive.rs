@@ -8,10 +8,11 @@ use pretty_assertions::assert_eq;
 
 use crate::server::{Server, disconnected, event, ok, options, room, soon, welcome};
 
-const PING: Duration = Duration::from_millis(100);
+/// Long enough that a slow machine is not taken for a dead peer.
+const PING: Duration = Duration::from_millis(500);
 
 fn quick() -> Welcome {
-    Welcome { ping_interval_ms: 100, ..welcome() }
+    Welcome { ping_interval_ms: 500, ..welcome() }
 }
 
 fn resuming() -> Options {
@@ -35,7 +36,7 @@ async fn a_half_open_peer_is_asked_and_left() {
     let mut visit = server.hello().await;
     visit.welcome(quick()).await;
     event(&mut events).await;
-    for _ in 0..3 {
+    for _ in 0..2 {
         let asked = visit.hears().await;
         assert_eq!(asked, ClientFrame::Ping(0));
         visit.say(ServerFrame::Pong(0)).await;
@@ -62,10 +63,10 @@ async fn who_pings_is_alive() {
     let mut visit = server.hello().await;
     visit.welcome(quick()).await;
     assert!(matches!(event(&mut events).await, Event::Connected(_)));
-    // Longer than the silence that would end it, with a ping in each interval.
+    // Longer than the silence that would end it, with pings in each interval.
     let since = Instant::now();
-    while since.elapsed() < PING * 8 {
-        tokio::time::sleep(PING / 2).await;
+    while since.elapsed() < PING * 5 {
+        tokio::time::sleep(PING / 5).await;
         visit.ping(b"still here").await;
     }
     assert_eq!(events.try_next(), None);

@@ -92,22 +92,24 @@ async fn an_unknown_outcome_is_asked_for_after_the_pause_that_the_server_names()
 #[tokio::test]
 async fn patience_has_an_end_and_a_refusal_needs_none() {
     let server = Server::start().await;
-    let (client, _events) = server.client(Options { patience: Duration::from_millis(200), ..options() });
+    let (client, _events) = server.client(Options { patience: Duration::from_secs(1), ..options() });
     let mut visit = server.visit().await;
     let answer = client.submit_message(room(), "hola", vec![]).await.unwrap();
-    let waiting = tokio::spawn(answer.wait());
+    let since = Instant::now();
+    let mut waiting = tokio::spawn(answer.wait());
     let mut tries = 0;
-    while !waiting.is_finished() {
-        let frame = tokio::select! {
-            sent = visit.hears_send() => sent,
-            () = async { while !waiting.is_finished() { tokio::task::yield_now().await } } => break,
-        };
-        tries += 1;
-        visit.say(problem(frame.id, Problem::new(Code::Unavailable, "not now"))).await;
-    }
-    let error = soon("the answer", waiting).await.unwrap().unwrap_err();
+    let error = loop {
+        tokio::select! {
+            answered = &mut waiting => break answered.unwrap().unwrap_err(),
+            sent = visit.hears_send() => {
+                tries += 1;
+                visit.say(problem(sent.id, Problem::new(Code::Unavailable, "not now"))).await;
+            }
+        }
+    };
     assert_eq!(error.problem().map(|problem| problem.code), Some(Code::Unavailable));
     assert!(tries >= 2, "tried {tries} times");
+    assert!(since.elapsed() < Duration::from_secs(10), "gave up after {:?}", since.elapsed());
 
     let answer = client.submit_message(room(), "hola", vec![]).await.unwrap();
     let sent = visit.hears_send().await;
