@@ -44,7 +44,7 @@ pub use environment::Environment;
 pub use error::Error;
 pub use locate::{Found, Kind, Origin, Product, Program};
 pub use mongo::{Mongo, MongoOptions};
-pub use nats::{Durability, Nats, NatsOptions};
+pub use nats::{Durability, Nats, NatsCluster, NatsOptions};
 pub use port::{PortLease, is_free as port_is_free};
 pub use preparation::Preparation;
 pub use process::{Managed, Spawn, kill_all, run_tool, tail};

@@ -1,5 +1,7 @@
 //! `nats-server` with `JetStream`.
 
+mod cluster;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 use crate::process::Spawn;
 use crate::server::sealed::{Launch, Site};
 use crate::{Backend, Error, Kind, Place, Server};
+
+pub use cluster::NatsCluster;
 
 /// The log's server. See [`crate::NatsServer`].
 #[derive(Debug)]

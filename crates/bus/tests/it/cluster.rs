@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use chasqui_backends::{NatsOptions, NatsServer, PortLease};
+use chasqui_backends::{NatsCluster, NatsOptions, NatsServer};
 use chasqui_bus::{
     Bus, BusRole, Log, NatsSettings,
     log::{Append, AppendError},
@@ -21,30 +21,17 @@ use serde_json::json;
 
 use crate::harness::{everything, files, password, post, room, soon, until};
 
-struct Cluster {
-    servers: Vec<NatsServer>,
-    _ports: Vec<PortLease>,
-}
+struct Cluster(NatsCluster);
 
 impl Cluster {
     async fn start() -> Self {
-        let ports: Vec<PortLease> = (0..3).map(|_| PortLease::any().unwrap()).collect();
-        let routes: Vec<String> =
-            ports.iter().map(|port| format!("nats://127.0.0.1:{}", port.port())).collect();
-        let starting = routes.iter().enumerate().map(|(n, own)| {
-            let args = ["--name", &format!("n{n}"), "--cluster_name", "c", "--cluster", own, "--routes"];
-            let mut args: Vec<String> = args.map(str::to_owned).to_vec();
-            args.push(routes.join(","));
-            let options = NatsOptions {
-                config: Some(files().join("server.conf")),
-                passwords: BusRole::ALL.iter().map(|role| (role.to_string(), password(*role))).collect(),
-                args,
-                ..NatsOptions::default()
-            };
-            tokio::task::spawn_blocking(move || NatsServer::start_own(&options).unwrap())
-        });
-        let servers = join_all(starting).await.into_iter().map(Result::unwrap).collect();
-        let cluster = Self { servers, _ports: ports };
+        let options = NatsOptions {
+            config: Some(files().join("server.conf")),
+            passwords: BusRole::ALL.iter().map(|role| (role.to_string(), password(*role))).collect(),
+            ..NatsOptions::default()
+        };
+        let started = tokio::task::spawn_blocking(move || NatsCluster::start_own(&options, 3));
+        let cluster = Self(started.await.unwrap().unwrap());
         let mut topology = Topology::embedded(2).unwrap();
         for stream in &mut topology.streams {
             stream.config.insert("num_replicas".to_owned(), json!(3));
@@ -59,13 +46,12 @@ impl Cluster {
     }
 
     async fn bus(&self, role: BusRole) -> Bus {
-        let urls: Vec<&str> = self.servers.iter().map(NatsServer::url).collect();
-        Bus::connect(NatsSettings::new(urls.join(","), role, password(role).into())).await.unwrap()
+        Bus::connect(NatsSettings::new(self.0.url(), role, password(role).into())).await.unwrap()
     }
 
     /// The server that leads a stream, by the monitoring endpoint.
     async fn leader(&self, stream: &str) -> &NatsServer {
-        let server = self.servers.iter().find(|server| server.pid().is_some()).unwrap();
+        let server = self.0.servers.iter().find(|server| server.pid().is_some()).unwrap();
         let address = server.monitor_url().unwrap().strip_prefix("http://").unwrap().to_owned();
         let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
         let request =
@@ -75,7 +61,7 @@ impl Cluster {
         tokio::io::AsyncReadExt::read_to_string(&mut socket, &mut answer).await.unwrap();
         let after = answer.split(&format!("\"name\": \"{stream}\"")).nth(1).unwrap();
         let leader = after.split("\"leader\": \"n").nth(1).unwrap();
-        &self.servers[leader[..1].parse::<usize>().unwrap()]
+        &self.0.servers[leader[..1].parse::<usize>().unwrap()]
     }
 }
 

@@ -108,7 +108,7 @@ async fn dies_at(wire: fn(&Wires) -> &Failpoint, at: At, step: &[u8], committed:
     stores.redis_timeout = LONG;
     let nats = wires.nats.url(servers.nats.url(), servers.nats.address());
     let mut told: Vec<Told> = join_all((0..3).map(|_| Told::begin(&servers))).await;
-    let dying = servers.runtime_with(nats, stores, in_one_batch());
+    let dying = Servers::runtime_with(nats, stores, in_one_batch());
     wires.nats.reached().await;
     let (model, before) = (servers.model().await, head(&servers).await);
     assert_eq!(model.stored_checkpoint(STREAM).await.unwrap().unwrap().pos, before, "the first batch is one");

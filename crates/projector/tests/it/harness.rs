@@ -6,7 +6,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use chasqui_backends::{MongoOptions, MongoServer, NatsOptions, NatsServer, RedisOptions, RedisServer};
+use chasqui_backends::{
+    MongoOptions, MongoServer, NatsCluster, NatsOptions, NatsServer, RedisOptions, RedisServer,
+};
 use chasqui_bus::{
     Bus, BusRole, Log, NatsSettings,
     log::Append,
@@ -34,6 +36,17 @@ pub(crate) struct Servers {
     pub(crate) nats: NatsServer,
     pub(crate) mongo: MongoServer,
     pub(crate) redis: RedisServer,
+    /// The other servers of the log, if it has any.
+    _peers: Option<NatsCluster>,
+}
+
+/// What the log is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogPlan {
+    /// Servers, and copies of each fact.
+    pub(crate) servers: usize,
+    /// How long the broker knows an id; what the files say if `None`.
+    pub(crate) dedupe_window: Option<Duration>,
 }
 
 fn files() -> PathBuf {
@@ -46,23 +59,43 @@ fn password(role: BusRole) -> String {
 
 impl Servers {
     pub(crate) async fn start() -> Self {
+        Self::start_with(LogPlan { servers: 1, dedupe_window: None }).await
+    }
+
+    pub(crate) async fn start_with(plan: LogPlan) -> Self {
         // Shown by the runner when the test fails.
         let log = chasqui_runtime::config::Config::default().log;
         let _ = chasqui_runtime::telemetry::init(&log);
-        let servers = tokio::task::spawn_blocking(|| {
+        let servers = tokio::task::spawn_blocking(move || {
             let options = NatsOptions {
                 config: Some(files().join("server.conf")),
                 passwords: BusRole::ALL.iter().map(|role| (role.to_string(), password(*role))).collect(),
                 ..NatsOptions::default()
             };
+            let (nats, peers) = if plan.servers == 1 {
+                (NatsServer::start_own(&options).unwrap(), None)
+            } else {
+                let mut cluster = NatsCluster::start_own(&options, plan.servers).unwrap();
+                (cluster.servers.remove(0), Some(cluster))
+            };
             Self {
-                nats: NatsServer::start_own(&options).unwrap(),
+                nats,
                 mongo: MongoServer::start_own(&MongoOptions::default()).unwrap(),
                 redis: RedisServer::start_own(&RedisOptions::default()).unwrap(),
+                _peers: peers,
             }
         });
         let servers = servers.await.unwrap();
-        servers.make_streams().await;
+        let mut topology = Topology::from_dir(&files(), PARTITIONS).unwrap();
+        for stream in &mut topology.streams {
+            stream.config.insert("num_replicas".to_owned(), plan.servers.into());
+            if let Some(window) = plan.dedupe_window {
+                let nanos = u64::try_from(window.as_nanos()).unwrap();
+                stream.config.insert("duplicate_window".to_owned(), nanos.into());
+            }
+        }
+        let admin = servers.bus(BusRole::Admin).await;
+        until("the streams are made", async || topology::apply(&admin, &topology, false).await.is_ok()).await;
         servers
     }
 
@@ -73,6 +106,14 @@ impl Servers {
 
     pub(crate) async fn bus(&self, role: BusRole) -> Bus {
         Bus::connect(NatsSettings::new(self.nats.url(), role, password(role).into())).await.unwrap()
+    }
+
+    /// A way to the log as the command side has it, over this address; it gives up soon.
+    pub(crate) async fn impatient_log(&self, url: String) -> Log {
+        let role = BusRole::CommandApi;
+        let mut settings = NatsSettings::new(url, role, password(role).into());
+        settings.retry_for = Duration::from_millis(400);
+        Log::new(Bus::connect(settings).await.unwrap())
     }
 
     /// The log, as the command side writes it.
@@ -134,12 +175,11 @@ impl Dying {
 
 impl Servers {
     pub(crate) fn runtime_of_its_own(&self, settings: Settings) -> Dying {
-        self.runtime_with(self.nats.url().to_owned(), self.store_settings(), settings)
+        Self::runtime_with(self.nats.url().to_owned(), self.store_settings(), settings)
     }
 
     /// The same with other ways to the servers.
     pub(crate) fn runtime_with(
-        &self,
         nats: String,
         stores: chasqui_read_model::Settings,
         settings: Settings,

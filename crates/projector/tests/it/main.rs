@@ -10,6 +10,7 @@ mod harness;
 mod history;
 mod hot;
 mod log_changes;
+mod lost_acks;
 mod ownership;
 mod poison;
 mod rebuild;
