@@ -198,7 +198,7 @@ impl Connection {
         Ok(self.socket.flush().await?)
     }
 
-    /// The next frame. Answers pings on the way. An error is final.
+    /// The next frame. Answers pings on the way and passes over frames that only a newer server has. An error is final.
     pub async fn next(&mut self) -> Result<ServerFrame, ConnectionError> {
         next(&mut self.socket, self.codec).await
     }
@@ -208,10 +208,10 @@ impl Connection {
         next_bytes(&mut self.socket).await
     }
 
-    /// The next frame, or `None` for a ping: a sign of life that carries nothing.
+    /// The next frame, or `None` for a sign of life that carries nothing: a ping, or a frame of a newer server.
     pub(crate) async fn next_or_ping(&mut self) -> Result<Option<ServerFrame>, ConnectionError> {
         let Some(bytes) = next_sign_of_life(&mut self.socket).await? else { return Ok(None) };
-        Ok(Some(self.codec.decode(&bytes)?))
+        Ok(self.codec.decode_server(&bytes)?)
     }
 
     /// The codec that was agreed on.
@@ -253,7 +253,7 @@ impl FrameSink {
 }
 
 impl FrameStream {
-    /// The next frame. An error is final.
+    /// The next frame; those that only a newer server has are passed over. An error is final.
     pub async fn next(&mut self) -> Result<ServerFrame, ConnectionError> {
         next(&mut self.half, self.codec).await
     }
@@ -337,7 +337,11 @@ async fn next<S>(stream: &mut S, codec: Codec) -> Result<ServerFrame, Connection
 where
     S: Stream<Item = Result<Message, SocketError>> + Unpin,
 {
-    Ok(codec.decode(&next_bytes(stream).await?)?)
+    loop {
+        if let Some(frame) = codec.decode_server(&next_bytes(stream).await?)? {
+            return Ok(frame);
+        }
+    }
 }
 
 async fn next_bytes<S>(stream: &mut S) -> Result<Bytes, ConnectionError>

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ClientFrame, Code, Problem};
+use crate::{ClientFrame, Code, Problem, ServerFrame};
 
 /// A subprotocol (RFC 6455 §1.9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -96,6 +96,20 @@ impl Codec {
             }
             _ => error,
         })
+    }
+
+    /// Reads a server's frame; `None` for one whose name this version does not know.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`].
+    pub fn decode_server(self, bytes: &[u8]) -> Result<Option<ServerFrame>, FrameError> {
+        match self.decode(bytes) {
+            Ok(frame) => Ok(Some(frame)),
+            Err(error) => match self.frame_name(bytes) {
+                Some(name) if !ServerFrame::NAMES.contains(&name.as_str()) => Ok(None),
+                _ => Err(error),
+            },
+        }
     }
 
     /// The one key of the object, as far as it can be read.

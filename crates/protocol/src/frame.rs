@@ -238,6 +238,29 @@ pub enum ServerFrame {
     },
 }
 
+impl ServerFrame {
+    /// The names of all server frames. A client passes over others: a newer server may have more.
+    pub const NAMES: &'static [&'static str] = &[
+        "welcome",
+        "reset",
+        "caught_up",
+        "room_entered",
+        "room_left",
+        "item",
+        "receipts",
+        "cursor",
+        "void",
+        "typing",
+        "presence",
+        "ok",
+        "tokens",
+        "error",
+        "result",
+        "pong",
+        "bye",
+    ];
+}
+
 /// See [`ServerFrame::Welcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {

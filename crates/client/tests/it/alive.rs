@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chasqui_client::{Event, Options};
 use chasqui_protocol::{ClientFrame, ServerFrame, frame::Welcome};
 use pretty_assertions::assert_eq;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::server::{Server, disconnected, event, ok, options, room, soon, welcome};
 
@@ -93,4 +94,16 @@ async fn a_peer_that_takes_nothing_is_left_too() {
     for answer in &answers {
         assert_eq!(again.hears_send().await.id, answer.id());
     }
+}
+
+/// A server that is newer than the client has frames that the client does not know: they are passed over.
+#[tokio::test]
+async fn frames_of_a_newer_server_are_passed_over() {
+    let server = Server::start().await;
+    let (_client, mut events) = server.client(resuming());
+    let mut visit = server.visit().await;
+    event(&mut events).await;
+    visit.say_anything(Message::text(r#"{"reaction":{"room":"here","of":[1,2]}}"#)).await;
+    visit.say(ServerFrame::CaughtUp {}).await;
+    assert_eq!(event(&mut events).await, Event::CaughtUp);
 }
