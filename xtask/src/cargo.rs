@@ -76,25 +76,27 @@ pub(crate) fn has(subcommand: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Builds one package, shown as a job, and says where its executables are.
+/// Builds packages, shown as a job, and says where their executables are. In one call, because cargo chooses the
+/// features of what they share for all of them together, and would compile it once for each call.
 pub(crate) fn build(
     tree: &Tree,
     interrupt: &Interrupt,
     job: &Job,
-    package: &str,
+    packages: &[&str],
     release: bool,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let log = tree.log("build");
     fs::remove_file(&log).ok();
     let mut spawn = Spawn::new(cargo(), &log)
-        .args(["build", "--package", package, "--color", "never"])
+        .args(["build", "--color", "never"])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .args(["--message-format", "json-render-diagnostics"])
         .args(release.then_some("--release"))
         .folder(tree.root());
     for name in ours() {
         spawn = spawn.env_remove(name);
     }
-    let mut progress = Progress::new(package_count(tree, package));
+    let mut progress = Progress::new(package_count(tree, packages));
     let status = run_tool(&spawn, interrupt, |output| {
         progress.read(output);
         progress.show(job);
@@ -102,7 +104,7 @@ pub(crate) fn build(
     if !status.success() {
         let said = fs::read_to_string(&log).unwrap_or_default();
         let said: Vec<&str> = said.lines().filter(|line| !line.starts_with('{')).collect();
-        bail!("building {package} failed:\n{}", said.join("\n"));
+        bail!("building {} failed:\n{}", packages.join(" and "), said.join("\n"));
     }
     job.done("built");
     Ok(progress.executables)
@@ -154,10 +156,11 @@ impl Progress {
     }
 }
 
-/// How many packages a build of this one consists of; 0 when cargo does not tell.
-fn package_count(tree: &Tree, package: &str) -> usize {
+/// How many packages a build of these consists of; 0 when cargo does not tell.
+fn package_count(tree: &Tree, packages: &[&str]) -> usize {
     let listing = Command::new(cargo())
-        .args(["tree", "--package", package, "--edges", "normal,build", "--prefix", "none"])
+        .args(["tree", "--edges", "normal,build", "--prefix", "none"])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .args(["--format", "{p}"])
         .current_dir(tree.root())
         .stdin(Stdio::null())

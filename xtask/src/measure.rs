@@ -28,18 +28,13 @@ pub(crate) fn run(options: &Options, tree: &Tree, interrupt: &Interrupt) -> anyh
 
 fn build_both(tree: &Tree, interrupt: &Interrupt) -> anyhow::Result<(PathBuf, PathBuf)> {
     let board = Board::new();
-    let build = |package: &str| {
-        let job = board.job(&format!("{package} (release)"));
-        let executables = cargo::build(tree, interrupt, &job, package, true)?;
-        named(executables, package)
-    };
-    Ok((build("chasqui")?, build("chasqui-bench")?))
+    let job = board.job("chasqui and chasqui-bench (release)");
+    let executables = cargo::build(tree, interrupt, &job, &["chasqui", "chasqui-bench"], true)?;
+    Ok((named(&executables, "chasqui")?, named(&executables, "chasqui-bench")?))
 }
 
 /// The executable of this name among those that were built.
-pub(crate) fn named(executables: Vec<PathBuf>, name: &str) -> anyhow::Result<PathBuf> {
-    executables
-        .into_iter()
-        .find(|file| file.file_stem().is_some_and(|stem| stem == name))
-        .with_context(|| format!("the package {name} built no program of that name"))
+pub(crate) fn named(executables: &[PathBuf], name: &str) -> anyhow::Result<PathBuf> {
+    let found = executables.iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
+    found.cloned().with_context(|| format!("the package {name} built no program of that name"))
 }

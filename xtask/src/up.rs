@@ -113,8 +113,8 @@ fn prepare(
         });
         let built = or_stop(&stop, || {
             let job = board.job(if options.release { "chasqui (release)" } else { "chasqui" });
-            let executables = cargo::build(tree, &stop, &job, "chasqui", options.release)?;
-            measure::named(executables, "chasqui")
+            let executables = cargo::build(tree, &stop, &job, &["chasqui"], options.release)?;
+            measure::named(&executables, "chasqui")
         });
         let panicked = |_| anyhow!("making a backend ready panicked");
         let quick = quick.join().map_err(panicked)?;

@@ -24,10 +24,11 @@ pub(super) async fn run(run: &mut Run) -> anyhow::Result<Vec<Section>> {
     let raw = run.bare_idle_kib().await?;
     let connections = run.pick(1000, 5000);
     let mut stack = Stack::start(Durability::Interval, run.layout, &run.progress).await?;
-    let endpoint = stack.endpoint(run.codec);
-    let world = World::of_pairs(&endpoint, connections / 2 + FIRST / 2, &run.progress).await?;
+    let world =
+        World::of_pairs(&stack.endpoint(run.codec), connections / 2 + FIRST / 2, &run.progress).await?;
     // A new process: what registering left in the allocator would hide what connections need.
     stack.serve(run.layout).await?;
+    let endpoint = stack.endpoint(run.codec);
     let (first, rest) = split(&world, FIRST);
     let nothing = Schedule::of_count(1.0, 0);
     let first =
