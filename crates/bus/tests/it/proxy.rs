@@ -15,7 +15,7 @@ pub(crate) struct Proxy {
     pub(crate) url: String,
     swallow: Arc<AtomicBool>,
     /// How often swallowing began.
-    silences: watch::Sender<u64>,
+    begun: watch::Sender<u64>,
     cut: watch::Sender<u64>,
 }
 
@@ -25,18 +25,18 @@ impl Proxy {
         let url = format!("nats://{}", listener.local_addr().unwrap());
         let swallow = Arc::new(AtomicBool::new(false));
         let (cut, cuts) = watch::channel(0);
-        let (silences, silenced) = watch::channel(0);
+        let (begun, hushed) = watch::channel(0);
         let (address, swallowing) = (address.to_owned(), Arc::clone(&swallow));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let mut silenced = silenced.clone();
+                let mut hushed = hushed.clone();
                 // Before the look at the flag, which is set before the count: either of them tells.
-                silenced.borrow_and_update();
+                hushed.borrow_and_update();
                 let silent = swallowing.load(Ordering::SeqCst);
-                tokio::spawn(pump(client, address.clone(), silent, silenced, cuts.clone()));
+                tokio::spawn(pump(client, address.clone(), silent, hushed, cuts.clone()));
             }
         });
-        Self { url, swallow, silences, cut }
+        Self { url, swallow, begun, cut }
     }
 
     /// From now on, what clients send arrives and what the server answers does not; or it does again, on connections
@@ -45,7 +45,7 @@ impl Proxy {
     pub(crate) fn swallow_answers(&self, on: bool) {
         self.swallow.store(on, Ordering::SeqCst);
         if on {
-            self.silences.send_modify(|count| *count += 1);
+            self.begun.send_modify(|count| *count += 1);
         }
     }
 
@@ -58,7 +58,7 @@ async fn pump(
     mut client: TcpStream,
     address: String,
     mut silent: bool,
-    mut silenced: watch::Receiver<u64>,
+    mut hushed: watch::Receiver<u64>,
     mut cuts: watch::Receiver<u64>,
 ) {
     cuts.borrow_and_update();
@@ -68,7 +68,7 @@ async fn pump(
         tokio::select! {
             biased;
             _ = cuts.changed() => return,
-            Ok(()) = silenced.changed() => silent = true,
+            Ok(()) = hushed.changed() => silent = true,
             read = client.read(&mut from_client) => match read {
                 Ok(n) if n > 0 => if server.write_all(&from_client[..n]).await.is_err() { return },
                 _ => return,
