@@ -22,6 +22,7 @@ mod reconnect;
 mod removed_member;
 mod room;
 mod sessions;
+mod silent_partition;
 mod slow_reader;
 mod two_command_apis;
 mod two_edges;

@@ -8,9 +8,13 @@
 //! cursors only rise; what waits is bounded.
 
 mod alive;
+mod asking;
 mod forwarding;
+mod identity;
+mod progress;
 mod rooms;
 mod seat;
+mod typing;
 
 #[cfg(test)]
 mod tests;
@@ -19,13 +23,14 @@ use chasqui_auth::Identity;
 use chasqui_events::{Partition, RoomId, Seq, Timestamp};
 use chasqui_protocol::{
     ClientFrame, CloseCode, Code, Codec, Problem, ServerFrame,
-    frame::{ErrorFrame, Hello, Welcome},
+    frame::{ErrorFrame, Hello},
     query::{Freshness, Query},
 };
 
 pub(crate) use self::{
     alive::Timing,
-    forwarding::{Forward, MOST_COMMANDS, Reply},
+    asking::MOST_REFERENCE_BYTES,
+    forwarding::{Forward, Reply},
     rooms::{Attached, Entered, Released},
     seat::Entry,
 };
@@ -33,13 +38,9 @@ use self::{
     alive::{Alive, Due},
     forwarding::InFlight,
     rooms::Seats,
+    typing::Typing,
 };
-use crate::{
-    cursor::{Cursor, Floor},
-    frame::Frame,
-    outbox::Outbox,
-    verified::Verified,
-};
+use crate::{cursor::Cursor, frame::Frame, outbox::Outbox};
 
 /// What can come in from the socket and from what was asked for.
 #[derive(Debug)]
@@ -112,6 +113,8 @@ pub(crate) struct Session {
     seats: Seats,
     /// Rooms that were entered while what was missed is still being sent.
     deferred: Vec<RoomId>,
+    /// Partitions that did not answer when the session began.
+    held: Vec<Partition>,
     /// The rooms that the caller was in when the session was closed: they are to be told of its end.
     left_behind: Vec<RoomId>,
     in_flight: Option<Box<InFlight>>,
@@ -135,6 +138,7 @@ impl Session {
             outbox: Outbox::new(outbox_bytes),
             seats: Seats::default(),
             deferred: Vec::new(),
+            held: Vec::new(),
             left_behind: Vec::new(),
             in_flight: None,
             typing: Typing::default(),
@@ -265,22 +269,6 @@ impl Session {
         }
     }
 
-    /// Greets the client, once its cursor was looked at.
-    pub(crate) fn welcome(&mut self, resumed: bool, now: Timestamp) {
-        let Some(identity) = self.identity else { return };
-        self.push(
-            &ServerFrame::Welcome(Welcome {
-                user: identity.user,
-                session: identity.session,
-                server_time: now,
-                resumed,
-                ping_interval_ms: u64::try_from(self.timing.ping).unwrap_or_default(),
-                expires_at: identity.expires_at,
-            }),
-            now,
-        );
-    }
-
     /// What was missed has been sent; gives the rooms that were entered meanwhile.
     pub(crate) fn caught_up(&mut self, now: Timestamp) -> Vec<RoomId> {
         if self.phase == Phase::Resuming {
@@ -288,58 +276,7 @@ impl Session {
             self.phase = Phase::Live;
             self.cursor_stale = true;
         }
-        std::mem::take(&mut self.deferred)
-    }
-
-    /// Where the session begins: what its client showed, or what is verified now.
-    pub(crate) fn set_cursor(&mut self, cursor: Cursor) {
-        self.cursor = cursor;
-    }
-
-    /// Notes that everything was told about the caller's memberships up to these places.
-    pub(crate) fn know_memberships(&mut self, upto: &[(Partition, Seq)]) {
-        for (partition, seq) in upto {
-            match self.known.iter_mut().find(|(known, _)| known == partition) {
-                Some((_, known)) => *known = (*known).max(*seq),
-                None => self.known.push((*partition, *seq)),
-            }
-            self.seats.drop_finished(*partition, self.known_of(*partition));
-        }
-    }
-
-    fn known_of(&self, partition: Partition) -> Seq {
-        self.known.iter().find(|(known, _)| *known == partition).map_or(0, |(_, seq)| *seq)
-    }
-
-    /// Looks whether the cursor can rise, and queues it when it does. True while there is something to wait for.
-    pub(crate) fn advance_cursor(&mut self, verified: &Verified, now: Timestamp) -> bool {
-        if self.phase != Phase::Live {
-            return self.phase == Phase::Resuming;
-        }
-        let raised = verified.raise(
-            &self.cursor,
-            |partition| self.seats.barrier(partition),
-            |room| self.seats.has(room),
-        );
-        if let Some(raised) = raised {
-            self.cursor = raised;
-            self.push_cursor(now);
-        }
-        self.cursor_stale = self.seats.awaits_acks();
-        self.cursor_stale
-    }
-
-    /// Queues the cursor as it is.
-    pub(crate) fn push_cursor(&mut self, now: Timestamp) {
-        let floors = self.cursor.floors().iter();
-        let floors = floors.map(|floor| Floor { known: self.known_of(floor.partition), ..*floor });
-        let cursor = Cursor::new(floors.collect()).encode();
-        self.push(&ServerFrame::Cursor { cursor }, now);
-    }
-
-    /// Takes note that the cursor should be looked at; false when that was known.
-    fn stale_cursor(&mut self) -> bool {
-        !std::mem::replace(&mut self.cursor_stale, true)
+        self.take_deferred()
     }
 
     fn frame(&mut self, frame: ClientFrame, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -369,104 +306,12 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, hello: Hello, now: Timestamp, effects: &mut Vec<Effect>) {
-        if self.phase == Phase::Fresh {
-            self.phase = Phase::Authenticating;
-            effects.push(Effect::Authenticate(hello));
-        } else {
-            let detail = "hello was said already on this connection; show a new token with renew";
-            self.push(&error(None, None, Problem::new(Code::Malformed, detail)), now);
-        }
-    }
-
-    fn verified(&mut self, verdict: Result<Identity, Problem>, now: Timestamp, effects: &mut Vec<Effect>) {
-        match verdict {
-            Ok(identity) => {
-                self.identity = Some(identity);
-                self.alive.authenticated(identity.expires_at);
-                self.phase = Phase::Resuming;
-                effects.push(Effect::Resume);
-            }
-            Err(problem) => {
-                let code = match problem.code {
-                    Code::Unavailable | Code::Internal => CloseCode::Unavailable,
-                    _ => CloseCode::Unauthorized,
-                };
-                self.refuse(None, None, problem);
-                self.close(code, now);
-            }
-        }
-    }
-
-    fn renewed(&mut self, verdict: Result<Identity, Problem>, now: Timestamp) {
-        let new = match verdict {
-            Ok(new) => new,
-            Err(problem) => return self.refuse(None, None, problem),
-        };
-        let same = |old: &Identity| old.user == new.user && old.session == new.session;
-        if self.identity.as_ref().is_some_and(same) {
-            self.identity = Some(new);
-            self.alive.authenticated(new.expires_at);
-            self.welcome(true, now);
-        } else {
-            let detail = "the token is of another session; open another connection for it";
-            self.refuse(None, None, Problem::new(Code::Forbidden, detail));
-        }
-    }
-
-    fn command(&mut self, frame: &ClientFrame, forward: Forward, now: Timestamp, effects: &mut Vec<Effect>) {
-        let before_hello =
-            matches!(frame, ClientFrame::Register(_) | ClientFrame::Login(_) | ClientFrame::Refresh(_));
-        let id = forward.id;
-        if !before_hello && self.identity.is_none() {
-            return self.refuse(Some(id), None, hello_first());
-        }
-        let most = if self.identity.is_some() { MOST_COMMANDS } else { MOST_STRANGER_COMMANDS };
-        let flight = self.in_flight.get_or_insert_default();
-        let taken =
-            if flight.commands() < most { flight.command(forward) } else { Err(forwarding::TooMany(most)) };
-        match taken {
-            Ok(forward) => effects.extend(forward.map(Effect::Forward)),
-            Err(forwarding::TooMany(most)) => {
-                let detail =
-                    format!("{most} commands of this connection await their answers; wait for one of them");
-                self.push(&error(Some(id), None, Problem::new(Code::TooMany, detail)), now);
-            }
-        }
-    }
-
-    fn query(&mut self, reference: String, ask: Query, fresh: Freshness, effects: &mut Vec<Effect>) {
-        if reference.len() > MOST_REFERENCE_BYTES {
-            let detail = format!("a query's ref has at most {MOST_REFERENCE_BYTES} bytes");
-            return self.refuse(None, None, Problem::new(Code::Size, detail));
-        }
-        match self.in_flight.get_or_insert_default().query() {
-            Ok(()) => effects.push(Effect::Ask { reference, ask, fresh }),
-            Err(forwarding::TooMany(most)) => {
-                let detail =
-                    format!("{most} queries of this connection await their answers; wait for one of them");
-                self.refuse(None, Some(reference), Problem::new(Code::TooMany, detail));
-            }
-        }
-    }
-
     fn refuse(&mut self, id: Option<chasqui_events::CommandId>, reference: Option<String>, problem: Problem) {
         // The time matters only for a client that reads too slowly, which then has the shortest time to leave.
         let now = self.alive.last_heard();
         self.push(&error(id, reference, problem), now);
     }
-
-    fn drop_idle_flight(&mut self) {
-        if self.in_flight.as_ref().is_some_and(|flight| flight.is_idle()) {
-            self.in_flight = None;
-        }
-    }
 }
-
-/// The longest name of a query, in bytes.
-pub(crate) const MOST_REFERENCE_BYTES: usize = 64;
-/// The most commands under way before the hello.
-const MOST_STRANGER_COMMANDS: usize = 2;
 
 fn error(id: Option<chasqui_events::CommandId>, reference: Option<String>, problem: Problem) -> ServerFrame {
     ServerFrame::Error(ErrorFrame { id, reference, problem })
@@ -480,25 +325,5 @@ fn reference_of(frame: &ClientFrame) -> Option<String> {
     match frame {
         ClientFrame::Query { reference, .. } => Some(reference.chars().take(MOST_REFERENCE_BYTES).collect()),
         _ => None,
-    }
-}
-
-/// How often a session may say that its user is typing: a few at once, then one in a second.
-#[derive(Debug, Default)]
-struct Typing {
-    full_at: Timestamp,
-}
-
-impl Typing {
-    const EACH_MS: i64 = 1_000;
-    const AT_ONCE: i64 = 5;
-
-    fn allows(&mut self, now: Timestamp) -> bool {
-        let full_at = self.full_at.max(now).plus_millis(Self::EACH_MS);
-        let allowed = full_at.since(now) <= Self::EACH_MS * Self::AT_ONCE;
-        if allowed {
-            self.full_at = full_at;
-        }
-        allowed
     }
 }

@@ -31,10 +31,16 @@ pub(super) enum Start {
 /// The most places that are remembered as checked.
 const MOST_CHECKED: usize = 10_000;
 
-pub(super) async fn start(edge: &Edge, shown: Option<&str>, barriers: &[Barrier]) -> Result<Start, Stop> {
+/// How a session begins that shows this cursor. Of partitions that are `silent` nothing can be said yet.
+pub(super) async fn start(
+    edge: &Edge,
+    shown: Option<&str>,
+    barriers: &[Barrier],
+    silent: &[Partition],
+) -> Result<Start, Stop> {
     let Some(shown) = shown else { return Ok(Start::Live) };
     let Ok(cursor) = Cursor::decode(shown) else { return Ok(Start::Reset(ResetReason::Malformed)) };
-    for floor in cursor.floors() {
+    for floor in cursor.floors().iter().filter(|floor| !silent.contains(&floor.partition)) {
         let barrier = barriers.iter().find(|barrier| barrier.partition == floor.partition);
         let Some(barrier) = barrier else { return Ok(Start::Reset(ResetReason::AnotherLog)) };
         if !is_of_this_log(edge, floor, &barrier.head).await? {
@@ -44,7 +50,7 @@ pub(super) async fn start(edge: &Edge, shown: Option<&str>, barriers: &[Barrier]
     Ok(Start::Resume(cursor))
 }
 
-async fn is_of_this_log(edge: &Edge, floor: &Floor, head: &StreamHead) -> Result<bool, Stop> {
+pub(super) async fn is_of_this_log(edge: &Edge, floor: &Floor, head: &StreamHead) -> Result<bool, Stop> {
     if floor.incarnation != head.incarnation || floor.seq > head.last_seq {
         return Ok(false);
     }

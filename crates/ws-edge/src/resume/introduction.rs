@@ -11,7 +11,12 @@ use chasqui_events::{Envelope, RoomId, Seq, UserId, room::RoomEvent};
 use chasqui_protocol::ServerFrame;
 use chasqui_read_model::MemberStanding;
 
-use super::{Stop, go_live, restate_marks, send, stays, too_many_rooms};
+use super::{
+    Stop,
+    catching_up::{go_live, restate_marks, send},
+    rooms::too_many_rooms,
+    stays,
+};
 use crate::{
     connection::Connection,
     edge::Edge,

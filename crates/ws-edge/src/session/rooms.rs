@@ -165,8 +165,8 @@ impl Session {
             Some(_) | None => {}
         }
         match self.phase {
-            Phase::Live => {}
-            Phase::Resuming => {
+            Phase::Live if !self.is_held_back(room.partition()) => {}
+            Phase::Live | Phase::Resuming => {
                 if !self.deferred.contains(&room) {
                     self.deferred.push(room);
                 }
@@ -201,7 +201,7 @@ impl Session {
     /// The session is about to be told of its user's comings and goings in a room that it does not hear: what happens
     /// there from now on is held. Gives up to where it was told before; `None` when it hears the room, or cannot.
     pub(crate) fn begin_introduction(&mut self, room: RoomId) -> Option<Seq> {
-        if self.phase != Phase::Live || self.seats.is_seated(room) {
+        if self.phase != Phase::Live || self.is_held_back(room.partition()) || self.seats.is_seated(room) {
             return None;
         }
         let told = self.told_of(room);

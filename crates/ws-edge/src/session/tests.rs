@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 
 use super::*;
-use crate::cursor::Floor;
+use crate::{cursor::Floor, verified::Verified};
 
 const TIMING: Timing = Timing { hello: 1_000, ping: 15_000, pong: 10_000, close: 3_000 };
 

@@ -1,0 +1,59 @@
+//! A partition whose log does not answer delays its own rooms only.
+
+use chasqui_events::{RoomId, room::Kind};
+use chasqui_testkit::{Checker, Layout, Person, Rule, Stack};
+
+/// Beto comes back while the stream of one of his rooms does not answer: in the other he is served at once, in this one
+/// as soon as it does. He comes into a third one, of the same partition, meanwhile. Nothing is lost, also not when the
+/// connection is cut once more in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_others_are_served() {
+    let stack = Stack::with(Layout::core_and_edges(1).lossy_nats("edge-1")).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let (silent, third, other) = rooms(&ana, &beto).await;
+
+    let stream = format!("\"name\":\"CHAT_{}\"", silent.partition());
+    stack.lossy("edge-1").lose(Rule::new(move |message| {
+        message.subject.starts_with("_INBOX")
+            && message.holds("stream_info_response")
+            && message.holds(&stream)
+    }));
+    for round in 0..2 {
+        let mark = beto.mark();
+        beto.client.cut().await;
+        ana.says(silent, &format!("late {round}")).await;
+        ana.says(other, &format!("in time {round}")).await;
+        beto.back_after(mark).await;
+        beto.sees_message(other, &format!("in time {round}")).await;
+    }
+    ana.says(silent, "late 2").await;
+    beto.client.join(third).await.unwrap();
+    beto.says(third, "late, too").await;
+    ana.sees_message(third, "late, too").await;
+    beto.fence().await;
+    assert!(beto.bodies(silent).is_empty() && beto.bodies(third).is_empty(), "the partition was not silent");
+
+    stack.lossy("edge-1").lose(Rule::none());
+    beto.sees_message(silent, "late 2").await;
+    beto.sees_message(third, "late, too").await;
+    Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
+}
+
+/// Two rooms of one partition, Beto in the first of them, and one of another, with Beto in it.
+async fn rooms(ana: &Person, beto: &Person) -> (RoomId, RoomId, RoomId) {
+    let mut all: Vec<RoomId> = Vec::new();
+    loop {
+        let room = ana.client.create_room(Kind::Public, format!("room {}", all.len())).await.unwrap();
+        ana.entered(room).await;
+        all.push(room);
+        let pair = all.iter().find(|first| **first != room && first.partition() == room.partition());
+        let other = all.iter().find(|other| other.partition() != room.partition());
+        if let (Some(first), Some(other)) = (pair, other) {
+            for joined in [*first, *other] {
+                beto.client.join(joined).await.unwrap();
+                beto.entered(joined).await;
+            }
+            return (*first, room, *other);
+        }
+    }
+}
