@@ -79,6 +79,11 @@ impl Connection {
         self.session.lock()
     }
 
+    /// Lets the socket look at its session and its peer.
+    pub(crate) fn wake_socket(&self) {
+        self.socket.wake();
+    }
+
     pub(crate) fn register(&self, socket: &Waker) {
         self.socket.register(socket);
     }

@@ -4,11 +4,12 @@
 //! more memory than its session.
 
 mod inbound;
+mod readable;
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -19,6 +20,7 @@ use futures::{
 };
 use tokio::time::Sleep;
 
+use self::readable::Readable;
 use crate::{
     connection::Connection,
     edge::Edge,
@@ -40,6 +42,7 @@ type Job = BoxFuture<'static, Option<Input>>;
 /// The I/O of one connection.
 pub(crate) struct Socket {
     ws: WebSocket,
+    readable: Arc<Readable>,
     edge: Arc<Edge>,
     connection: Arc<Connection>,
     jobs: Option<Box<FuturesUnordered<Job>>>,
@@ -64,6 +67,7 @@ pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, session: Session) -> Serving
     let timer = Box::pin(tokio::time::sleep_until(edge.clock.instant(timer_at)));
     Serving(Some(Box::new(Socket {
         ws,
+        readable: Readable::of(&connection),
         edge,
         connection,
         jobs: None,
@@ -117,21 +121,28 @@ impl Socket {
 
     /// One look at everything. True when something moved.
     fn round(&mut self, context: &mut Context<'_>) -> Result<bool, Over> {
-        let read = self.poll_read(context)?;
+        let read = self.poll_read()?;
         let done = self.poll_jobs(context);
         let timed = self.poll_timer(context)?;
         let wrote = self.poll_write(context)?;
         Ok(read || done || timed || wrote)
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Result<bool, Over> {
-        match self.ws.poll_next_unpin(context) {
+    fn poll_read(&mut self) -> Result<bool, Over> {
+        if !self.readable.take() {
+            return Ok(false);
+        }
+        let waker = Waker::from(Arc::clone(&self.readable));
+        let mut context = Context::from_waker(&waker);
+        match self.ws.poll_next_unpin(&mut context) {
             Poll::Ready(Some(Ok(Message::Close(_))) | None) => {
                 // Says goodbye, if that can be said at once.
-                let _ = self.ws.poll_flush_unpin(context);
+                let _ = self.ws.poll_flush_unpin(&mut context);
                 Err(Over)
             }
             Poll::Ready(Some(Ok(message))) => {
+                // There may be more.
+                self.readable.put_back();
                 self.take(inbound::read(self.connection.codec, message));
                 Ok(true)
             }
@@ -142,6 +153,7 @@ impl Socket {
                         return Err(Over);
                     }
                     self.connection.session().close(code, now);
+                    self.readable.put_back();
                     Ok(true)
                 }
                 None => Err(Over),
