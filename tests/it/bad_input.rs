@@ -77,7 +77,11 @@ async fn over_http() {
             &json!({"id": id, "name": "a b\u{0}", "password": "12345678"}),
             &[Code::Characters],
         ),
-        json("/v1/commands/register", &json!({"id": id, "name": "short", "password": "1"}), &[Code::Size]),
+        json(
+            "/v1/commands/register",
+            &json!({"id": id, "name": "short", "password": "1"}),
+            &[Code::WeakPassword],
+        ),
         json(
             "/v1/commands/register",
             &json!({"id": id, "name": "ANA", "password": "12345678"}),

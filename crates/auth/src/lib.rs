@@ -10,6 +10,7 @@
 
 mod caller;
 mod command;
+mod credential;
 mod family;
 mod identity;
 mod jwks;
@@ -28,7 +29,7 @@ mod verifier;
 pub use caller::Caller;
 pub use identity::{Identity, Scope, Scopes};
 pub use name_key::{NameKey, NameKeyError};
-pub use password::BadCost;
+pub use password::{BadBlocklist, BadCost, Unusable};
 pub use service::{Auth, StartError, limits};
 pub use signing::{Jwk, Jwks, SigningKey, SigningKeyError};
 pub use sweep::SETTLED;

@@ -1,5 +1,7 @@
 //! Passwords: Argon2id (RFC 9106), as much of it at once as is allowed and no more.
 
+mod policy;
+
 use std::{sync::Arc, time::Instant};
 
 use argon2::{
@@ -8,8 +10,12 @@ use argon2::{
 };
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::{clock::random_bytes, config, metrics::names};
+pub use policy::BadBlocklist;
+use policy::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
+use zeroize::Zeroizing;
 
 /// How many may wait for each slot before more are refused: a few seconds' worth of hashing.
 const WAITING_PER_SLOT: usize = 64;
@@ -25,8 +31,20 @@ pub(crate) struct Passwords {
     /// A hash of nothing that anyone knows, for names that nobody has: checking against it takes the time that
     /// checking a real one takes.
     dummy: Arc<str>,
-    min_chars: usize,
+    policy: Arc<Policy>,
     max_bytes: usize,
+}
+
+/// What comes of comparing a password with a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They do not go together, or there is no hash.
+    Wrong,
+    /// They do.
+    Right {
+        /// The hash was made at another cost than today's; a new one should take its place.
+        outdated: bool,
+    },
 }
 
 /// The configured cost of a hash is not one that Argon2 can do.
@@ -34,12 +52,23 @@ pub(crate) struct Passwords {
 #[error("auth.argon2_*: {0}")]
 pub struct BadCost(argon2::Error);
 
+/// Passwords cannot be taken as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The cost of hashes.
+    #[error(transparent)]
+    Cost(#[from] BadCost),
+    /// The list of passwords that are refused.
+    #[error(transparent)]
+    Blocklist(#[from] BadBlocklist),
+}
+
 impl Passwords {
     /// Prepares hashing at the configured cost. Computes one hash, so it takes a moment.
     ///
     /// # Errors
-    /// When memory, passes and lanes do not go together.
-    pub(crate) fn new(auth: &config::Auth) -> Result<Self, BadCost> {
+    /// When memory, passes and lanes do not go together, or the list of blocked passwords cannot be read.
+    pub(crate) fn new(auth: &config::Auth) -> Result<Self, Unusable> {
         let params =
             Params::new(auth.argon2_memory_kib, auth.argon2_iterations, auth.argon2_parallelism, None)
                 .map_err(BadCost)?;
@@ -50,55 +79,74 @@ impl Passwords {
             slots: Arc::new(Semaphore::new(auth.argon2_concurrency)),
             queue: Arc::new(Semaphore::new(auth.argon2_concurrency.saturating_mul(WAITING_PER_SLOT))),
             dummy: dummy.into(),
-            min_chars: auth.password_min_chars,
+            policy: Arc::new(Policy::new(auth)?),
             max_bytes: auth.password_max_bytes,
         })
     }
 
-    /// The hash of a new password, as a PHC string.
+    /// The hash of a new password, as a PHC string, if it is good enough. `about` is
+    /// what others know of them.
     ///
     /// # Errors
-    /// `size` when it is too short or too long, `too-many` when too many are waiting.
-    pub(crate) async fn hash(&self, password: SecretString) -> Result<String, Problem> {
+    /// `weak-password`; `size` when it is too long to be hashed at all; `too-many` when too many are waiting.
+    pub(crate) async fn hash(&self, password: SecretString, about: Vec<String>) -> Result<String, Problem> {
         self.check_size(password.expose_secret())?;
-        let argon2 = self.argon2.clone();
-        self.in_a_slot(move || hashed(&argon2, password.expose_secret().as_bytes()))
-            .await?
-            .ok_or_else(|| Problem::new(Code::Internal, "the password could not be hashed"))
+        let (argon2, policy) = (self.argon2.clone(), Arc::clone(&self.policy));
+        self.in_a_slot(move || {
+            let password = normalised(&password);
+            policy.check(&password, &about)?;
+            hashed(&argon2, password.as_bytes()).ok_or_else(not_hashed)
+        })
+        .await?
     }
 
-    /// Whether the password has this hash; `None` takes as long and is false.
+    /// The hash, at today's cost, of a password that was accepted before.
     ///
     /// # Errors
     /// `too-many` when too many are waiting.
-    pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, Problem> {
+    pub(crate) async fn rehash(&self, password: SecretString) -> Result<String, Problem> {
+        let argon2 = self.argon2.clone();
+        self.in_a_slot(move || hashed(&argon2, normalised(&password).as_bytes()).ok_or_else(not_hashed))
+            .await?
+    }
+
+    /// Compares a password with a hash. `None` takes as long, and is wrong.
+    ///
+    /// # Errors
+    /// `too-many` when too many are waiting.
+    pub(crate) async fn verify(
+        &self,
+        password: SecretString,
+        hash: Option<String>,
+    ) -> Result<Verdict, Problem> {
         if password.expose_secret().len() > self.max_bytes {
             // No password of this length was ever accepted, whoever asks.
-            return Ok(false);
+            return Ok(Verdict::Wrong);
         }
         let (argon2, dummy) = (self.argon2.clone(), Arc::clone(&self.dummy));
         self.in_a_slot(move || {
+            let password = normalised(&password);
             let known = hash.is_some();
-            let text = hash.as_deref().unwrap_or(&dummy);
-            let matches = PasswordHash::new(text)
-                .is_ok_and(|hash| argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok());
-            known && matches
+            let Ok(hash) = PasswordHash::new(hash.as_deref().unwrap_or(&dummy)) else {
+                return Verdict::Wrong;
+            };
+            let matches = argon2.verify_password(password.as_bytes(), &hash).is_ok();
+            if known && matches {
+                Verdict::Right { outdated: outdated(&argon2, &hash) }
+            } else {
+                Verdict::Wrong
+            }
         })
         .await
     }
 
     fn check_size(&self, password: &str) -> Result<(), Problem> {
-        let (chars, bytes) = (password.chars().count(), password.len());
-        if chars >= self.min_chars && bytes <= self.max_bytes {
+        let (bytes, most) = (password.len(), self.max_bytes);
+        if bytes <= most {
             return Ok(());
         }
-        let (least, most) = (self.min_chars, self.max_bytes);
-        Err(Problem::new(
-            Code::Size,
-            format!(
-                "a password must have at least {least} characters and at most {most} bytes; this one has {chars} characters and {bytes} bytes"
-            ),
-        ))
+        let detail = format!("a password must have at most {most} bytes; this one has {bytes} bytes");
+        Err(Problem::new(Code::Size, detail))
     }
 
     async fn in_a_slot<T: Send + 'static>(
@@ -120,6 +168,22 @@ impl Passwords {
         metrics::histogram!(names::AUTH_HASH_SECONDS).record(begun.elapsed());
         result.map_err(|_| Problem::new(Code::Internal, "the password could not be checked"))
     }
+}
+
+/// One password, however a keyboard puts it: NFKC (NIST SP 800-63B-4 §3.1.1.2).
+fn normalised(password: &SecretString) -> Zeroizing<String> {
+    Zeroizing::new(password.expose_secret().nfkc().collect())
+}
+
+fn outdated(argon2: &Argon2<'_>, hash: &PasswordHash) -> bool {
+    let (wanted, made) = (argon2.params(), Params::try_from(hash));
+    let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+    hash.algorithm.as_str() != Algorithm::Argon2id.as_str()
+        || !made.is_ok_and(|made| cost(&made) == cost(wanted))
+}
+
+fn not_hashed() -> Problem {
+    Problem::new(Code::Internal, "the password could not be hashed")
 }
 
 fn hashed(argon2: &Argon2<'_>, password: &[u8]) -> Option<String> {
@@ -145,24 +209,57 @@ mod tests {
         SecretString::from(text.to_owned())
     }
 
+    async fn hash(passwords: &Passwords, text: &str) -> Result<String, Problem> {
+        passwords.hash(secret(text), Vec::new()).await
+    }
+
+    const RIGHT: Verdict = Verdict::Right { outdated: false };
+
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_and_nobody_by_none() {
         let passwords = passwords(2);
-        let hash = passwords.hash(secret("quipu-knots")).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
-        assert!(passwords.verify(secret("quipu-knots"), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify(secret("quipu-knot"), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify(secret("quipu-knots"), None).await.unwrap());
-        assert_ne!(hash, passwords.hash(secret("quipu-knots")).await.unwrap(), "each has its own salt");
+        let hashed = hash(&passwords, "knots-of-red-wool").await.unwrap();
+        assert!(hashed.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hashed}");
+        let verify = async |text: &str, hash: Option<&str>| {
+            passwords.verify(secret(text), hash.map(str::to_owned)).await.unwrap()
+        };
+        assert_eq!(verify("knots-of-red-wool", Some(&hashed)).await, RIGHT);
+        assert_eq!(verify("knots-of-red-woo", Some(&hashed)).await, Verdict::Wrong);
+        assert_eq!(verify("knots-of-red-wool", None).await, Verdict::Wrong);
+        assert_eq!(verify("knots-of-red-wool", Some("not a hash")).await, Verdict::Wrong);
+        assert_ne!(hashed, hash(&passwords, "knots-of-red-wool").await.unwrap(), "each has its own salt");
+    }
+
+    #[tokio::test]
+    async fn one_password_is_typed_in_many_ways() {
+        let passwords = passwords(2);
+        let composed = hash(&passwords, "ñandúes en la pampa").await.unwrap();
+        let decomposed = "n\u{303}andu\u{301}es en la pampa";
+        assert_eq!(passwords.verify(secret(decomposed), Some(composed.clone())).await.unwrap(), RIGHT);
+        let wide = "ñandúes en la\u{2003}ｐampa";
+        assert_eq!(passwords.verify(secret(wide), Some(composed)).await.unwrap(), RIGHT);
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_outdated_and_still_good() {
+        let passwords = passwords(2);
+        let mut config = Config::default().auth;
+        (config.argon2_memory_kib, config.argon2_iterations) = (64, 2);
+        let dearer = Passwords::new(&config).unwrap();
+        let hashed = hash(&passwords, "knots-of-red-wool").await.unwrap();
+        let verdict = dearer.verify(secret("knots-of-red-wool"), Some(hashed)).await.unwrap();
+        assert_eq!(verdict, Verdict::Right { outdated: true });
+        let again = dearer.rehash(secret("knots-of-red-wool")).await.unwrap();
+        assert_eq!(dearer.verify(secret("knots-of-red-wool"), Some(again)).await.unwrap(), RIGHT);
     }
 
     #[tokio::test]
     async fn sizes_are_bounded() {
         let passwords = passwords(2);
-        for bad in ["short".to_owned(), "x".repeat(2000)] {
-            assert_eq!(passwords.hash(secret(&bad)).await.unwrap_err().code, Code::Size);
-        }
-        assert!(passwords.hash(secret("ñandúñan")).await.is_ok(), "eight characters, more bytes");
+        let code = async |text: &str| hash(&passwords, text).await.map(drop).map_err(|problem| problem.code);
+        assert_eq!(code("short").await, Err(Code::WeakPassword));
+        assert_eq!(code(&"x".repeat(2000)).await, Err(Code::Size));
+        assert_eq!(passwords.verify(secret(&"x".repeat(2000)), None).await.unwrap(), Verdict::Wrong);
     }
 
     #[tokio::test]
@@ -182,7 +279,7 @@ mod tests {
         assert_eq!(refused.code, Code::TooMany);
         drop(held);
         for one in waiting {
-            assert!(!one.await.unwrap().unwrap());
+            assert_eq!(one.await.unwrap().unwrap(), Verdict::Wrong);
         }
     }
 }

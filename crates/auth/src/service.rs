@@ -27,7 +27,7 @@ use crate::{
     identity::{Identity, Scope, Scopes},
     jwks,
     name_key::{NameKey, NameKeyError},
-    password::{BadCost, Passwords},
+    password::{Passwords, Unusable},
     refusal,
     signing::{SigningKey, SigningKeyError},
     token::{self, Parties},
@@ -68,9 +68,9 @@ pub enum StartError {
     /// The name key cannot be used.
     #[error(transparent)]
     NameKey(#[from] NameKeyError),
-    /// The cost of password hashes cannot be.
+    /// Passwords cannot be taken as configured.
     #[error(transparent)]
-    Cost(#[from] BadCost),
+    Passwords(#[from] Unusable),
     /// The public key could not be published.
     #[error("the public key cannot be published in the bucket JWKS: {0}")]
     Publish(#[from] KvError),

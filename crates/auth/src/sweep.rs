@@ -7,8 +7,7 @@ use chasqui_events::{Timestamp, UserId};
 use chasqui_protocol::Problem;
 
 use crate::{
-    command::register::Credential,
-    refusal,
+    credential, refusal,
     service::{Auth, Inner},
 };
 
@@ -41,11 +40,8 @@ impl Auth {
 
 impl Inner {
     async fn is_orphan(&self, user: UserId) -> Result<bool, Problem> {
-        let entry = self.credentials.get(&user.to_string()).await;
-        let Some(entry) = entry.map_err(|error| refusal::not_kept(&error))? else { return Ok(false) };
-        let credential: Credential = serde_json::from_slice(&entry.value)
-            .map_err(|error| refusal::unreadable("a credential", &error))?;
-        let holder = self.holder(&credential.name).await?;
+        let Some(kept) = credential::load(self, user).await? else { return Ok(false) };
+        let holder = self.holder(&kept.credential.name).await?;
         Ok(holder.is_none_or(|(_, registered)| registered.user != user))
     }
 }

@@ -21,6 +21,7 @@ pages! {
     IdInFuture = "id-in-future",
     Size = "size",
     Characters = "characters",
+    WeakPassword = "weak-password",
     Unauthorized = "unauthorized",
     WrongCredentials = "wrong-credentials",
     RefreshRejected = "refresh-rejected",

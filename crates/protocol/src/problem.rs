@@ -47,6 +47,8 @@ codes! {
     Size = "size", 400, "Something is too small or too large";
     /// A name or a text holds characters that it may not.
     Characters = "characters", 400, "A character is not allowed here";
+    /// A new password is too short, on a list of common ones, or easy to guess.
+    WeakPassword = "weak-password", 400, "The password is too weak";
     /// No, or no valid, access token.
     Unauthorized = "unauthorized", 401, "A valid access token is needed";
     /// Name or password is wrong.

@@ -35,7 +35,7 @@ impl Deref for Person {
 
 impl Person {
     /// Everybody's password.
-    pub const PASSWORD: &str = "quipu-knots-7";
+    pub const PASSWORD: &str = "quipu-knots-7-llamas";
 
     /// A client that comes back fast, and takes everything.
     #[must_use]

@@ -23,10 +23,11 @@ use chasqui_runtime::{
 };
 use secrecy::SecretString;
 
-use super::register::Credential;
 use crate::{
     caller::Trace,
+    credential::{self, Credential, Kept},
     family::{Family, RefreshToken},
+    password::Verdict,
     refusal,
     serve::measured,
     service::{Auth, Inner, Record, new_id},
@@ -58,25 +59,36 @@ pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Login) -
     check_device(&device, auth.limits.name_chars)?;
     let name = auth.name_key.token(&name);
     let user = auth.holder(&name).await?.map(|(_, registered)| registered.user);
-    let hash = password_hash(auth, user).await?;
-    let matches = auth.passwords.verify(password, hash).await?;
-    let Some(user) = user.filter(|_| matches) else {
+    let kept = kept(auth, user).await?;
+    let hash = kept.as_ref().map(|kept| kept.credential.password.clone());
+    let verdict = auth.passwords.verify(password.clone(), hash).await?;
+    let (Some(user), Some(kept), Verdict::Right { outdated }) = (user, kept, verdict) else {
         metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
         return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
     };
+    if outdated {
+        renew(auth, user, &kept, password).await;
+    }
     let tokens = open_session(auth, trace, user, name, device).await?;
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "ok").increment(1);
     Ok(tokens)
 }
 
-/// The hash of a user's password. Nobody's is looked for in the same way, so that it takes the same time.
-async fn password_hash(auth: &Inner, user: Option<UserId>) -> Result<Option<String>, Problem> {
-    let key = user.unwrap_or_else(|| UserId::new(Timestamp(0), [0; 10])).to_string();
-    let entry = auth.credentials.get(&key).await.map_err(|error| refusal::not_kept(&error))?;
-    let Some(entry) = entry else { return Ok(None) };
-    let credential: Credential = serde_json::from_slice(&entry.value)
-        .map_err(|error| refusal::unreadable("the credential of this user", &error))?;
-    Ok(Some(credential.password))
+/// The credential of a user. Nobody's is looked for in the same way, so that it takes the same time.
+async fn kept(auth: &Inner, user: Option<UserId>) -> Result<Option<Kept>, Problem> {
+    credential::load(auth, user.unwrap_or_else(|| UserId::new(Timestamp(0), [0; 10]))).await
+}
+
+/// Hashes the password at today's cost. Where this fails, or somebody else changes the credential meanwhile, the old
+/// hash stays good and the next login tries again.
+async fn renew(auth: &Inner, user: UserId, kept: &Kept, password: SecretString) {
+    let renewed = async {
+        let password = auth.passwords.rehash(password).await?;
+        credential::replace(auth, user, kept, &Credential { password, ..kept.credential.clone() }).await
+    };
+    if let Err(problem) = renewed.await {
+        tracing::warn!(%problem, user.id = %user, "an outdated password hash is kept for now");
+    }
 }
 
 async fn open_session(

@@ -4,7 +4,6 @@
 //! fact on its subject. Whoever loses that race takes the hash back.
 
 use axum::extract::State;
-use bytes::Bytes;
 use chasqui_bus::{log::AppendError, subject};
 use chasqui_domain::name::{check_display_name, check_user_name};
 use chasqui_events::{
@@ -15,25 +14,14 @@ use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Code, Problem, command::Register};
 use chasqui_runtime::{clock::id_parts, telemetry::TraceContext};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     caller::Trace,
+    credential::{self, Credential},
     refusal,
     serve::measured,
     service::{Auth, Inner, Record, derived_id},
 };
-
-/// What the bucket `CREDENTIALS` keeps of a user.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Credential {
-    /// The password's hash, a PHC string.
-    pub(crate) password: String,
-    /// The claim token of the name that it was made for, so that one whose name was never claimed can be told.
-    pub(crate) name: String,
-    /// When it was made, in unix milliseconds.
-    pub(crate) created_at: Timestamp,
-}
 
 /// Create an account
 ///
@@ -44,7 +32,8 @@ pub(crate) struct Credential {
     responses(
         (status = 200, description = "The account exists now", body = Accepted),
         (status = 409, description = "`name-taken`", body = Problem),
-        (status = 400, description = "`malformed`, `size`, `characters`", body = Problem),
+        (status = 400, description = "`malformed`, `size`, `characters`, `weak-password`", body = Problem),
+        (status = 429, description = "`too-many`", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(
@@ -68,12 +57,10 @@ pub(crate) async fn handle(
     if let Some((claimed_by, registered)) = auth.holder(&token).await? {
         return already_there(auth, trace, id, claimed_by, &registered).await;
     }
-    let password = auth.passwords.hash(password).await?;
+    let about = vec![name.clone(), display_name.clone()];
+    let password = auth.passwords.hash(password, about).await?;
     let user = new_user();
-    let credential = Credential { password, name: token.clone(), created_at: user.timestamp() };
-    let credential = Bytes::from(serde_json::to_vec(&credential).unwrap_or_default());
-    let key = user.to_string();
-    auth.credentials.create(&key, credential).await.map_err(|error| refusal::not_kept(&error))?;
+    credential::create(auth, user, &Credential::new(password, token.clone(), user.timestamp())).await?;
     let claim = Claim { id, user, token: &token, name, display_name, import: None };
     let claimed = claim_name(auth, trace, claim).await;
     // Unless the claim may stand, nobody will ever need this hash.
@@ -81,7 +68,7 @@ pub(crate) async fn handle(
         Ok(holder) => *holder == user,
         Err(problem) => problem.code == Code::Unknown,
     };
-    if !needed && let Err(error) = auth.credentials.delete(&key).await {
+    if !needed && let Err(error) = auth.credentials.delete(&user.to_string()).await {
         tracing::warn!(%error, user.id = %user, "the hash of a lost registration is left behind");
     }
     Ok(accepted(claimed?))

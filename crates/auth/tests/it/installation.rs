@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub(crate) const PASSWORD: &str = "quipu-knots-7";
+pub(crate) const PASSWORD: &str = "quipu-knots-7-llamas";
 
 pub(crate) struct Installation {
     nats: NatsServer,

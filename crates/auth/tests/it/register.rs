@@ -77,7 +77,15 @@ async fn bad_input_is_answered_with_what_is_wrong() {
     for (body, code) in [
         (json!({"id": new_id(), "name": "a b", "password": PASSWORD}), Code::Characters),
         (json!({"id": new_id(), "name": "", "password": PASSWORD}), Code::Size),
-        (json!({"id": new_id(), "name": "Ana", "password": "short"}), Code::Size),
+        (json!({"id": new_id(), "name": "Ana", "password": "short"}), Code::WeakPassword),
+        (
+            json!({"id": new_id(), "name": "Ana", "password": "correct horse battery staple"}),
+            Code::WeakPassword,
+        ),
+        (
+            json!({"id": new_id(), "name": "anamariaquilla", "password": "anamariaquilla1987"}),
+            Code::WeakPassword,
+        ),
         (json!({"id": new_id(), "name": "Ana", "password": long}), Code::Size),
         (
             json!({"id": new_id(), "name": "Ana", "password": PASSWORD, "display_name": "a\nb"}),

@@ -110,9 +110,9 @@ impl Installation {
     }
 
     pub(crate) async fn person(&self, name: &str) -> Person {
-        let body = json!({"id": new_id(), "name": name, "password": "quipu-knots-7"});
+        let body = json!({"id": new_id(), "name": name, "password": "quipu-knots-7-llamas"});
         let accepted: Accepted = answer(self.auth.answer(incoming("register", body, None)).await).unwrap();
-        let body = json!({"name": name, "password": "quipu-knots-7"});
+        let body = json!({"name": name, "password": "quipu-knots-7-llamas"});
         let tokens: Tokens = answer(self.auth.answer(incoming("login", body, None)).await).unwrap();
         Person { user: accepted.user.unwrap(), token: tokens.access_token }
     }

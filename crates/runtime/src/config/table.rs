@@ -146,8 +146,11 @@ configuration! {
         argon2_parallelism: u32 as Whole = "1" in 1..=64;
         /// Hashes computed at once; the rest wait. Bounds memory and processor time under a rush of logins.
         argon2_concurrency: usize as Whole = "2" in 1..=256;
-        /// Fewest characters of a new password.
-        password_min_chars: usize as Whole = "8" in 1..=1024;
+        /// Fewest characters of a new password where it is all that a login asks for (NIST SP 800-63B-4: 15).
+        password_min_chars: usize as Whole = "15" in 1..=1024;
+        /// File of passwords that are refused besides the built-in list, one on each line; case does not matter,
+        /// lines that begin with `#` are comments. Read at the start.
+        password_blocklist_file: Option<PathBuf> as Optional<FilePath> = "";
         /// Longest password, in bytes, that is hashed at all.
         password_max_bytes: usize as Whole = "1024" in 64..=65_536;
         /// Names of the users whose logins have the right to import: to register authors without a password and
