@@ -11,13 +11,13 @@
 //! promised before ([`crate::ReadModel::checkpoint`], [`crate::ReadModel::wait_for`]). So `FLUSHALL`, an old copy
 //! restored, an eviction, or a worker that died between the two stores make answers slower, never wrong.
 
-mod gate;
 mod read;
 mod write;
 
 use std::time::Duration;
 
 use chasqui_events::RoomId;
+use chasqui_runtime::gate::Gate;
 use redis::{
     Client, Script, ScriptInvocation,
     aio::{ConnectionManager, ConnectionManagerConfig},
@@ -28,7 +28,6 @@ pub(crate) use read::{Part, Tail};
 pub use write::{HotError, HotWriter};
 
 use crate::{ReadError, Settings, Stream, Version};
-use gate::Gate;
 
 /// The connection to Redis. Cheap to clone.
 #[derive(Clone)]

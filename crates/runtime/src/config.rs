@@ -20,6 +20,7 @@ mod format;
 mod key;
 mod nearest;
 mod problem;
+mod rate;
 mod reader;
 mod reference;
 mod rules;
@@ -30,6 +31,7 @@ pub use choice::{Durability, LogFormat};
 pub use environment::{PREFIX, TOLERATED, process_environment};
 pub use key::{Key, Origin, known_env_keys, known_keys};
 pub use problem::{ConfigError, Fault, Problem};
+pub use rate::{NotARate, Rate};
 pub use reference::reference_markdown;
 pub use secret_url::SecretUrl;
 pub use table::{

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod gate;
 pub mod health;
 pub mod lifecycle;
 pub mod metrics;

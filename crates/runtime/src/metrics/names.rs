@@ -73,6 +73,11 @@ names! {
         "Reads that asked for a position, by `outcome` (met, timeout).";
     describe_histogram HTTP_SECONDS = "chasqui_http_seconds", "Time of an HTTP request, by `route` and `status`.";
 
+    describe_counter LIMITED_TOTAL = "chasqui_limited_total", "Requests refused by a limit, by `limit`.";
+    describe_counter LIMITER_ALONE_TOTAL = "chasqui_limiter_alone_total",
+        "Decisions about limits taken by one process alone, because Redis does not answer or does not keep up.";
+    describe_gauge LIMITER_KEYS = "chasqui_limiter_keys", "Accounts, addresses and rooms that limits are counted for.";
+
     describe_counter AUTH_LOGINS_TOTAL = "chasqui_auth_logins_total", "Logins, by `outcome`.";
     describe_counter AUTH_REFRESHES_TOTAL = "chasqui_auth_refreshes_total",
         "Refreshes, by `outcome` (rotated, repeated, reuse, expired).";
