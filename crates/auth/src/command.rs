@@ -1,8 +1,11 @@
 //! The identity commands, one per file: decide, record, answer.
 
+pub(crate) mod change_global_role;
 pub(crate) mod change_profile;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod refresh;
 pub(crate) mod register;
 pub(crate) mod register_imported;
+pub(crate) mod reinstate;
+pub(crate) mod suspend;

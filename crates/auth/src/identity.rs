@@ -1,6 +1,6 @@
 //! Who a verified token says is asking.
 
-use chasqui_events::{SessionId, Timestamp, UserId};
+use chasqui_events::{SessionId, Timestamp, UserId, account::GlobalRole};
 
 /// A right beyond those that everyone has, given to a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +71,8 @@ pub struct Identity {
     pub user: UserId,
     /// The login that the token came from.
     pub session: SessionId,
+    /// What they may do in the whole installation, as it was when the token was made.
+    pub role: GlobalRole,
     /// When the token ends.
     pub expires_at: Timestamp,
     /// The rights of the login.

@@ -8,6 +8,7 @@
 //! A name is held by whoever wrote the first fact on its subject in the log; what must be forgettable (password
 //! hashes, refresh families) is in buckets.
 
+mod account;
 mod caller;
 mod command;
 mod credential;
@@ -15,6 +16,7 @@ mod family;
 mod identity;
 mod jwks;
 mod name_key;
+pub mod operator;
 mod password;
 pub mod refusal;
 mod routes;
@@ -27,6 +29,7 @@ mod token;
 mod verifier;
 
 pub use caller::Caller;
+pub use chasqui_events::account::GlobalRole;
 pub use identity::{Identity, Scope, Scopes};
 pub use name_key::{NameKey, NameKeyError};
 pub use password::{BadBlocklist, BadCost, Unusable};

@@ -96,6 +96,13 @@ mod tests {
             Rejection::Characters { what: "a user name" },
             Rejection::ControlCharacters { what: "a room name" },
             Rejection::RoomFull { most: 1 },
+            Rejection::GlobalRoleTooLow { needed: "admin" },
+            Rejection::OwnAccount,
+            Rejection::AccountOutranks { role: "admin" },
+            Rejection::ServiceRole,
+            Rejection::AccountCannotAct,
+            Rejection::LastAdmin,
+            Rejection::TimeHasPassed { what: "the end of a suspension" },
         ] {
             let problem = rejected(&rejection);
             assert_eq!(problem.code.as_str(), rejection.code());

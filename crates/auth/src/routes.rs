@@ -5,7 +5,10 @@ use chasqui_http::{Json, Refusal};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    command::{change_profile, login, logout, refresh, register, register_imported},
+    command::{
+        change_global_role, change_profile, login, logout, refresh, register, register_imported, reinstate,
+        suspend,
+    },
     jwks, refusal,
     service::Auth,
     signing::Jwks,
@@ -29,6 +32,9 @@ impl Auth {
             .routes(routes!(refresh::endpoint))
             .routes(routes!(logout::endpoint))
             .routes(routes!(change_profile::endpoint))
+            .routes(routes!(suspend::endpoint))
+            .routes(routes!(reinstate::endpoint))
+            .routes(routes!(change_global_role::endpoint))
             .routes(routes!(published_keys))
             .with_state(self.clone())
     }

@@ -23,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
+    account::KnownRoles,
     family::{Lifetimes, RefreshToken},
     identity::{Identity, Scope, Scopes},
     jwks,
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) verifier: Verifier,
     pub(crate) limits: Limits,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) roles: KnownRoles,
     signing_key: SigningKey,
     parties: Parties,
     access_ttl: Duration,
@@ -104,6 +106,7 @@ impl Auth {
                 absolute: auth.refresh_absolute_s,
                 grace: auth.refresh_grace_s,
             },
+            roles: KnownRoles::default(),
             signing_key,
             parties: Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() },
             access_ttl: auth.access_ttl_s,
@@ -188,6 +191,8 @@ impl Inner {
             user,
             session: refresh.session,
             expires_at: now.plus_millis(ttl),
+            // Whoever opens or continues a session has just read the account.
+            role: self.roles.of(user),
             scopes: self.scopes(name),
         };
         let (at, random) = id_parts();

@@ -4,7 +4,7 @@
 //! `typ`; so every rule stands here, and a header may hold `alg`, `typ` and `kid` and nothing else (RFC 8725).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chasqui_events::{SessionId, Timestamp, UserId};
+use chasqui_events::{SessionId, Timestamp, UserId, account::GlobalRole};
 use chasqui_protocol::{Code, Problem};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ struct Claims {
     jti: Uuid,
     iat: i64,
     exp: i64,
+    #[serde(default)]
+    role: GlobalRole,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     scope: String,
 }
@@ -95,6 +97,7 @@ pub(crate) fn issue(
         jti,
         iat: now.millis() / 1000,
         exp: identity.expires_at.millis() / 1000,
+        role: identity.role,
         scope: identity.scopes.to_claim(),
     };
     jsonwebtoken::encode(&header, &claims, &key.encoding)
@@ -140,7 +143,7 @@ impl KeyRing {
             return Err(TokenError::Expired);
         }
         let scopes = Scopes::from_claim(&claims.scope);
-        Ok(Identity { user: claims.sub, session: claims.sid, expires_at, scopes })
+        Ok(Identity { user: claims.sub, session: claims.sid, role: claims.role, expires_at, scopes })
     }
 }
 

@@ -81,8 +81,27 @@ pub async fn request<R: DeserializeOwned>(
     body: &impl Serialize,
 ) -> Result<R, CommandError> {
     let body = serde_json::to_vec(body).map_err(|error| CommandError::Unavailable(error.to_string()))?;
-    let answer = request_raw(bus, call, body.into()).await?;
-    match serde_json::from_slice(&answer) {
+    understood(&request_raw(bus, call, body.into()).await?)
+}
+
+/// Asks a command as the operator, on the connection of the role [`crate::BusRole::Admin`]: no token, NATS itself has
+/// checked who asks.
+///
+/// # Errors
+/// See [`CommandError`].
+pub async fn request_as_operator<R: DeserializeOwned>(
+    bus: &Bus,
+    name: &str,
+    timeout: Duration,
+    body: &impl Serialize,
+) -> Result<R, CommandError> {
+    let body = serde_json::to_vec(body).map_err(|error| CommandError::Unavailable(error.to_string()))?;
+    let subject = Subject::from(subject::ops(name));
+    understood(&ask(bus, subject, HeaderMap::new(), body.into(), timeout).await?)
+}
+
+fn understood<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CommandError> {
+    match serde_json::from_slice(answer) {
         Ok(Reply::Ok(result)) => Ok(result),
         Ok(Reply::Problem(problem)) => Err(CommandError::Problem(problem)),
         Err(error) => Err(CommandError::Timeout(format!("the answer is not understood: {error}"))),
@@ -94,12 +113,21 @@ pub async fn request<R: DeserializeOwned>(
 /// # Errors
 /// [`CommandError::Unavailable`] and [`CommandError::Timeout`].
 pub async fn request_raw(bus: &Bus, call: Call<'_>, body: Bytes) -> Result<Bytes, CommandError> {
-    let until = Instant::now() + call.timeout;
     let mut headers = HeaderMap::new();
     header::add(&mut headers, header::TOKEN, call.token);
     header::add(&mut headers, header::TRACEPARENT, call.trace);
+    ask(bus, Subject::from(subject::cmd(call.name)), headers, body, call.timeout).await
+}
+
+async fn ask(
+    bus: &Bus,
+    subject: Subject,
+    headers: HeaderMap,
+    body: Bytes,
+    timeout: Duration,
+) -> Result<Bytes, CommandError> {
     let headers = (!headers.is_empty()).then_some(headers);
-    match bus.ask(Subject::from(subject::cmd(call.name)), headers, body, until).await {
+    match bus.ask(subject, headers, body, Instant::now() + timeout).await {
         Ok(message) => Ok(message.payload),
         Err(AskError::NotSent(reason) | AskError::TooLarge(reason)) => Err(CommandError::Unavailable(reason)),
         Err(AskError::NoResponders) => Err(CommandError::Unavailable("no process handles it".to_owned())),
@@ -145,9 +173,21 @@ pub struct Server {
 /// # Errors
 /// [`BusError::Closed`].
 pub async fn serve(bus: &Bus, what: Serve<'_>) -> Result<Server, BusError> {
+    listen(bus, what, subject::cmd).await
+}
+
+/// Begins to take what operators ask; it is handled by [`Server::run`]. None of it carries a token.
+///
+/// # Errors
+/// [`BusError::Closed`].
+pub async fn serve_operators(bus: &Bus, what: Serve<'_>) -> Result<Server, BusError> {
+    listen(bus, what, subject::ops).await
+}
+
+async fn listen(bus: &Bus, what: Serve<'_>, subject: fn(&str) -> String) -> Result<Server, BusError> {
     let mut subscribers = Vec::with_capacity(what.names.len());
     for name in what.names {
-        let subscriber = bus.client().queue_subscribe(subject::cmd(name), what.group.to_owned()).await;
+        let subscriber = bus.client().queue_subscribe(subject(name), what.group.to_owned()).await;
         subscribers.push(subscriber.map_err(|_| BusError::Closed)?);
     }
     Ok(Server { bus: bus.clone(), subscribers, concurrency: what.concurrency })

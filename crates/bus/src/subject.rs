@@ -35,6 +35,9 @@ impl Lane {
 /// The stream of identity facts.
 pub const IDENT: &str = "IDENT";
 
+/// Every change of a global role.
+pub const IDENT_ROLES: &str = "ident.roles";
+
 /// The queue group of the processes that decide room commands.
 pub const COMMAND_API_GROUP: &str = "command-api";
 
@@ -99,6 +102,12 @@ pub fn ident_user(user: UserId) -> String {
     format!("ident.user.{user}")
 }
 
+/// What decides whether and as what a user may act, but for their global role: see [`IDENT_ROLES`].
+#[must_use]
+pub fn ident_account(user: UserId) -> String {
+    format!("ident.account.{user}")
+}
+
 /// The claim of a pair's room, the same whoever of the two asks.
 #[must_use]
 pub fn ident_direct(one: UserId, other: UserId) -> String {
@@ -128,6 +137,12 @@ pub fn eph_user(user: UserId, kind: &str) -> String {
 #[must_use]
 pub fn cmd(name: &str) -> String {
     format!("cmd.v1.{name}")
+}
+
+/// Where an operator asks: `ops.v1.<name>`. Only the NATS user `admin` may.
+#[must_use]
+pub fn ops(name: &str) -> String {
+    format!("ops.v1.{name}")
 }
 
 /// A room subject, stored or live, taken apart.
@@ -193,6 +208,7 @@ mod tests {
             assert_eq!(parse(&bad), None, "{bad}");
         }
         assert_eq!(stream_of(&ident_name("00ff")).as_deref(), Some(IDENT));
+        assert_eq!(stream_of(IDENT_ROLES).as_deref(), Some(IDENT));
         assert_eq!(stream_of("notify.user.x"), None);
     }
 

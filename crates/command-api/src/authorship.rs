@@ -70,6 +70,7 @@ mod tests {
         let identity = Identity {
             user: UserId::new(NOW, [1; 10]),
             session: SessionId::new(NOW, [2; 10]),
+            role: chasqui_auth::GlobalRole::User,
             expires_at: NOW,
             scopes,
         };

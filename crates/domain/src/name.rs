@@ -63,7 +63,7 @@ pub(crate) fn size(
     }
 }
 
-fn printable(what: &'static str, text: &str) -> Result<(), Rejection> {
+pub(crate) fn printable(what: &'static str, text: &str) -> Result<(), Rejection> {
     if text.chars().any(char::is_control) { Err(Rejection::ControlCharacters { what }) } else { Ok(()) }
 }
 

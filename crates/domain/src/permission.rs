@@ -1,10 +1,10 @@
-//! The one table of who may do what in a room.
+//! The one table of who may do what.
 
-use chasqui_events::room::Role;
+use chasqui_events::{account::GlobalRole, room::Role};
 
 use crate::Rejection;
 
-/// Something that a member may or may not do.
+/// Something that not everybody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// Post a message.
@@ -17,10 +17,18 @@ pub enum Permission {
     Rename,
     /// Give somebody another role.
     ChangeRole,
+    /// Suspend users, and end their suspension.
+    Suspend,
+    /// Give somebody another global role.
+    ChangeGlobalRole,
 }
 
 impl Permission {
-    /// The whole table: each permission and the lowest role that has it.
+    /// The table of what is done to the installation: each permission and the lowest role that has it.
+    pub const GLOBAL: &'static [(Self, GlobalRole)] =
+        &[(Self::Suspend, GlobalRole::Moderator), (Self::ChangeGlobalRole, GlobalRole::Admin)];
+
+    /// The table of what is done in a room: each permission and the lowest role that has it.
     pub const TABLE: &'static [(Self, Role)] = &[
         (Self::Post, Role::Member),
         (Self::Invite, Role::Member),
@@ -42,5 +50,19 @@ impl Permission {
     pub fn demand(self, role: Role) -> Result<(), Rejection> {
         let needed = self.lowest_role();
         if role >= needed { Ok(()) } else { Err(Rejection::RoleTooLow { needed }) }
+    }
+
+    /// Refuses a global role that does not have this permission.
+    ///
+    /// # Errors
+    /// [`Rejection::GlobalRoleTooLow`].
+    pub fn demand_of(self, role: GlobalRole) -> Result<(), Rejection> {
+        let row = Self::GLOBAL.iter().find(|(permission, _)| *permission == self);
+        let needed = row.map_or(GlobalRole::Admin, |(_, needed)| *needed);
+        if role.rank() >= needed.rank() {
+            Ok(())
+        } else {
+            Err(Rejection::GlobalRoleTooLow { needed: needed.as_str() })
+        }
     }
 }

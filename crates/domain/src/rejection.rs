@@ -68,6 +68,36 @@ pub enum Rejection {
         /// The limit.
         most: usize,
     },
+    /// The caller's global role does not allow it.
+    #[error("this needs the global role {needed} or above")]
+    GlobalRoleTooLow {
+        /// The lowest role that may.
+        needed: &'static str,
+    },
+    /// What one does not decide about oneself.
+    #[error("this is about your own account; somebody else has to do it")]
+    OwnAccount,
+    /// The account's user has a role that protects it from this.
+    #[error("that user is {role}; an admin has to give them a lower role first")]
+    AccountOutranks {
+        /// Their role.
+        role: &'static str,
+    },
+    /// Programs have their role from birth, and nobody else has it.
+    #[error("the role service comes with a service account, and stays")]
+    ServiceRole,
+    /// A role is given to somebody who cannot use it.
+    #[error("that account is suspended or closed; reinstate it first")]
+    AccountCannotAct,
+    /// The only admin cannot step down.
+    #[error("there is no other admin who could act; make somebody else an admin first")]
+    LastAdmin,
+    /// A time that must lie ahead does not.
+    #[error("{what} lies in the past; give a time ahead of now, in milliseconds since the Unix epoch")]
+    TimeHasPassed {
+        /// Which time.
+        what: &'static str,
+    },
 }
 
 impl Rejection {
@@ -86,6 +116,13 @@ impl Rejection {
             Self::Size { .. } => "size",
             Self::Characters { .. } | Self::ControlCharacters { .. } => "characters",
             Self::RoomFull { .. } => "room-full",
+            Self::GlobalRoleTooLow { .. } => "forbidden",
+            Self::OwnAccount => "own-account",
+            Self::AccountOutranks { .. } => "account-outranks",
+            Self::ServiceRole => "service-role",
+            Self::AccountCannotAct => "account-cannot-act",
+            Self::LastAdmin => "last-admin",
+            Self::TimeHasPassed { .. } => "time-has-passed",
         }
     }
 }

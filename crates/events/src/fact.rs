@@ -4,8 +4,8 @@ use serde::Serializer;
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeError, Event, identity::IdentityEvent, message::MessageEvent, receipts::ReceiptEvent,
-    room::RoomEvent,
+    DecodeError, Event, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
+    receipts::ReceiptEvent, room::RoomEvent,
 };
 
 /// An event of any family. Every reader names every family, so that a new one makes the compiler ask.
@@ -19,15 +19,23 @@ pub enum Fact {
     Receipt(ReceiptEvent),
     /// On the stream `IDENT`.
     Identity(IdentityEvent),
+    /// On the stream `IDENT`, about an account.
+    Account(AccountEvent),
 }
 
 impl Fact {
     /// The wire name and the current version of every event there is.
     pub fn types() -> impl Iterator<Item = (&'static str, u32)> {
-        [RoomEvent::TYPES, MessageEvent::TYPES, ReceiptEvent::TYPES, IdentityEvent::TYPES]
-            .into_iter()
-            .flatten()
-            .copied()
+        [
+            RoomEvent::TYPES,
+            MessageEvent::TYPES,
+            ReceiptEvent::TYPES,
+            IdentityEvent::TYPES,
+            AccountEvent::TYPES,
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
     }
 }
 
@@ -38,6 +46,7 @@ impl Event for Fact {
             Self::Message(event) => event.type_name(),
             Self::Receipt(event) => event.type_name(),
             Self::Identity(event) => event.type_name(),
+            Self::Account(event) => event.type_name(),
         }
     }
 
@@ -47,6 +56,7 @@ impl Event for Fact {
             Self::Message(event) => event.version(),
             Self::Receipt(event) => event.version(),
             Self::Identity(event) => event.version(),
+            Self::Account(event) => event.version(),
         }
     }
 
@@ -56,6 +66,7 @@ impl Event for Fact {
             Self::Message(event) => event.serialize_data(serializer),
             Self::Receipt(event) => event.serialize_data(serializer),
             Self::Identity(event) => event.serialize_data(serializer),
+            Self::Account(event) => event.serialize_data(serializer),
         }
     }
 
@@ -64,6 +75,9 @@ impl Event for Fact {
             Some("message") => MessageEvent::deserialize_data(type_name, data).map(Self::Message),
             Some("receipts") => ReceiptEvent::deserialize_data(type_name, data).map(Self::Receipt),
             Some("room") => RoomEvent::deserialize_data(type_name, data).map(Self::Room),
+            _ if AccountEvent::current_version(type_name).is_some() => {
+                AccountEvent::deserialize_data(type_name, data).map(Self::Account)
+            }
             _ => IdentityEvent::deserialize_data(type_name, data).map(Self::Identity),
         }
     }
@@ -73,5 +87,6 @@ impl Event for Fact {
             .or_else(|| ReceiptEvent::current_version(type_name))
             .or_else(|| RoomEvent::current_version(type_name))
             .or_else(|| IdentityEvent::current_version(type_name))
+            .or_else(|| AccountEvent::current_version(type_name))
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! A **fact** is one message on JetStream: an [`Envelope`] around one event of one family. A family is one
 //! file: [`room`] (who may be where), [`message`] (what was said), [`receipts`] (who got and who read),
-//! [`identity`] (who exists). Wire names and versions are stable for ever; what an older version looked like
+//! [`identity`] (who exists), [`account`] (who may act, and as what). Wire names and versions are stable for ever; what an older version looked like
 //! is lifted to today's shape by [`upcast`], one step at a time, and `golden/` keeps an example of every
 //! version that ever existed.
 //!
 //! No I/O, no clock and no randomness in here: they arrive as arguments.
 
+pub mod account;
 pub mod envelope;
 pub mod fact;
 pub mod id;

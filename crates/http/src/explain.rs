@@ -48,6 +48,12 @@ pages! {
     Unavailable = "unavailable",
     NotYetProjected = "not-yet-projected",
     Unknown = "unknown",
+    TimeHasPassed = "time-has-passed",
+    OwnAccount = "own-account",
+    AccountOutranks = "account-outranks",
+    ServiceRole = "service-role",
+    AccountCannotAct = "account-cannot-act",
+    LastAdmin = "last-admin",
 }
 
 #[cfg(test)]

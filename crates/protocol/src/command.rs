@@ -5,6 +5,7 @@
 
 use chasqui_events::{
     CommandId, Position, RoomId, Seq, SessionId, Timestamp, UserId,
+    account::GlobalRole,
     receipts::Mark,
     room::{Kind, Role},
 };
@@ -124,6 +125,47 @@ commands! {
         id: CommandId,
         /// The new display name; empty for the name itself.
         display_name: String,
+    }
+    /// Keep somebody from logging in, and end their sessions. Needs the global role `moderator`, and a higher one than
+    /// the other has.
+    Suspend {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Until when, in milliseconds since the Unix epoch; absent for until they are reinstated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<i64>)]
+        until: Option<Timestamp>,
+        /// Why, in at most 500 characters. It is recorded.
+        reason: String,
+    }
+    /// End a suspension. Needs what suspending needs.
+    Reinstate {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Why, in at most 500 characters. It is recorded.
+        reason: String,
+    }
+    /// Give somebody another global role. Needs the global role `admin`.
+    ChangeGlobalRole {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// `user`, `moderator` or `admin`.
+        #[schema(value_type = String)]
+        role: GlobalRole,
+        /// Why, in at most 500 characters. It is recorded.
+        reason: String,
     }
     /// Open a public or private room; the caller owns it.
     CreateRoom {

@@ -49,6 +49,8 @@ codes! {
     Characters = "characters", 400, "A character is not allowed here";
     /// A new password is too short, on a list of common ones, or easy to guess.
     WeakPassword = "weak-password", 400, "The password is too weak";
+    /// A time that must lie ahead lies in the past.
+    TimeHasPassed = "time-has-passed", 400, "The time has passed";
     /// No, or no valid, access token.
     Unauthorized = "unauthorized", 401, "A valid access token is needed";
     /// Name or password is wrong.
@@ -85,6 +87,16 @@ codes! {
     DirectWithSelf = "direct-with-self", 409, "A direct conversation needs somebody else";
     /// The room is full.
     RoomFull = "room-full", 409, "The room is full";
+    /// What one does not decide about oneself.
+    OwnAccount = "own-account", 409, "Not about one's own account";
+    /// The account's role protects it.
+    AccountOutranks = "account-outranks", 409, "That account's role is too high";
+    /// The role service is fixed.
+    ServiceRole = "service-role", 409, "The role service comes with a service account";
+    /// The account is suspended or closed.
+    AccountCannotAct = "account-cannot-act", 409, "That account is suspended or closed";
+    /// The only admin cannot step down.
+    LastAdmin = "last-admin", 409, "The installation needs an admin";
     /// Others kept changing the same thing.
     Busy = "busy", 409, "Others are changing the same thing";
     /// The body or the frame is too large to be read.

@@ -184,6 +184,8 @@ impl Fold {
                 notices::of_identity(batch, fact.seq, envelope.by, event);
                 batch.tally.applied += 1;
             }
+            // No view shows it; the command side reads the log.
+            Ok(Envelope { event: Fact::Account(_), .. }) => batch.tally.applied += 1,
             Ok(envelope) => {
                 let reason = format!("{} on the stream IDENT", envelope.event.type_name());
                 self.park(batch, aggregate, fact, reason);

@@ -1,7 +1,7 @@
 //! `login`: open a session.
 //!
 //! Who exists is not told: the same words, the same status and the same work whether the name is unknown, has no
-//! password, or another one.
+//! password, or another one, or belongs to an account that may not act.
 
 use axum::extract::State;
 use bytes::Bytes;
@@ -61,7 +61,9 @@ pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Login) -
     let user = auth.holder(&name).await?.map(|(_, registered)| registered.user);
     let kept = kept(auth, user).await?;
     let hash = kept.as_ref().map(|kept| kept.credential.password.clone());
+    let account = auth.account(user.unwrap_or_else(nobody)).await?;
     let verdict = auth.passwords.verify(password.clone(), hash).await?;
+    let user = user.filter(|_| account.may_act());
     let (Some(user), Some(kept), Verdict::Right { outdated }) = (user, kept, verdict) else {
         metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
         return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
@@ -76,7 +78,7 @@ pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Login) -
 
 /// The credential of a user. Nobody's is looked for in the same way, so that it takes the same time.
 async fn kept(auth: &Inner, user: Option<UserId>) -> Result<Option<Kept>, Problem> {
-    credential::load(auth, user.unwrap_or_else(|| UserId::new(Timestamp(0), [0; 10]))).await
+    credential::load(auth, user.unwrap_or_else(nobody)).await
 }
 
 /// Hashes the password at today's cost. Where this fails, or somebody else changes the credential meanwhile, the old
@@ -89,6 +91,11 @@ async fn renew(auth: &Inner, user: UserId, kept: &Kept, password: SecretString) 
     if let Err(problem) = renewed.await {
         tracing::warn!(%problem, user.id = %user, "an outdated password hash is kept for now");
     }
+}
+
+/// A user who does not exist: what is read of somebody is read of them, too.
+fn nobody() -> UserId {
+    UserId::new(Timestamp(0), [0; 10])
 }
 
 async fn open_session(

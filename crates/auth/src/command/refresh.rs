@@ -59,6 +59,9 @@ pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Refresh)
         let Some((family, entry)) = family(auth, token.session).await? else {
             return refused("expired", "the session is over; log in again");
         };
+        if !auth.account(family.user).await?.may_act() {
+            return refused("account", "the session is over; log in again");
+        }
         let presented = family.present(&token, Timestamp(now_ms()), random_bytes(), auth.lifetimes);
         if let Ok(outcome) = judge(auth, trace, &family, &entry, token.session, presented).await {
             return outcome;

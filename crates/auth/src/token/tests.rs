@@ -24,6 +24,7 @@ fn identity() -> Identity {
     Identity {
         user: UserId::new(NOW, [1; 10]),
         session: SessionId::new(NOW, [2; 10]),
+        role: GlobalRole::Moderator,
         expires_at: NOW.plus_millis(600_000),
         scopes: Scopes::NONE.with(Scope::Import),
     }
@@ -103,6 +104,7 @@ fn every_deviation_in_the_claims_is_refused() {
         ("exp", json!("1800000600"), TokenError::Malformed),
         ("exp", json!(1.8e40), TokenError::Malformed),
         ("exp", Value::Null, TokenError::Malformed),
+        ("role", json!("king"), TokenError::Malformed),
         ("iat", json!(1_800_000_100), TokenError::Expired),
         ("sub", json!("root"), TokenError::Malformed),
         ("sid", json!("9b2d6f5c-7f43-4d9e-8a3e-0a4c0b8f7a11"), TokenError::Malformed),

@@ -7,6 +7,7 @@
     reason = "a broken expectation is a failed test"
 )]
 
+mod accounts;
 mod installation;
 mod keys;
 mod login;

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use crate::installation::{Installation, PASSWORD, new_id};
 
-async fn ask(
+pub(crate) async fn ask(
     app: &Router,
     method: &str,
     path: &str,
@@ -39,7 +39,7 @@ async fn ask(
     (status, serde_json::from_slice(&bytes).unwrap())
 }
 
-async fn app(installation: &Installation) -> Router {
+pub(crate) async fn app(installation: &Installation) -> Router {
     let bounds = Bounds { body_bytes: 65_536, deadline: Duration::from_secs(30), allowed_origins: vec![] };
     shell(installation.auth().await.routes(), Router::new(), &bounds)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chasqui_auth::{
-    Auth, SETTLED,
+    Auth, SETTLED, operator,
     serve::{NAMES, QUEUE_GROUP},
 };
 use chasqui_bus::{
@@ -26,6 +26,8 @@ const FIRST_SWEEP: Duration = Duration::from_hours(7 * 24);
 
 /// Most identity commands wait for a password's hash, whose number is bounded elsewhere.
 const AT_ONCE: usize = 512;
+/// Operators are few.
+const OPERATORS_AT_ONCE: usize = 8;
 
 pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     let bus = connect(process.config, BusRole::Auth).await?;
@@ -33,9 +35,20 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     let auth = Auth::build(process.config, bus.clone()).await?;
     let server =
         command::serve(&bus, Serve { names: NAMES, group: QUEUE_GROUP, concurrency: AT_ONCE }).await?;
+    let operators = Serve { names: operator::NAMES, group: QUEUE_GROUP, concurrency: OPERATORS_AT_ONCE };
+    let operators = command::serve_operators(&bus, operators).await?;
     process.documented = std::mem::take(&mut process.documented).merge(auth.routes());
     process.watch("auth", vec![Need::Bus(bus.clone())]);
     sweep(process, auth.clone());
+    let (stop, asked) = (process.commands_may_stop(), auth.clone());
+    process.tasks.spawn_critical("auth.operators", async move {
+        let handler = move |incoming| {
+            let auth = asked.clone();
+            async move { auth.answer_operator(incoming).await }
+        };
+        operators.run(handler, stop).await;
+        Ok(())
+    });
     let stop = process.commands_may_stop();
     process.tasks.spawn_critical("auth", async move {
         let handler = move |incoming| {

@@ -52,7 +52,10 @@ impl Fold {
                     .map_or(Fate::Applies(envelope), |_| Fate::Void))
             }
             (Fact::Receipt(ReceiptEvent::Moved(_)), Lane::Rcpt) => Ok(Fate::Applies(envelope)),
-            (Fact::Room(_) | Fact::Message(_) | Fact::Receipt(_) | Fact::Identity(_), _) => Ok(misplaced()),
+            (
+                Fact::Room(_) | Fact::Message(_) | Fact::Receipt(_) | Fact::Identity(_) | Fact::Account(_),
+                _,
+            ) => Ok(misplaced()),
         }
     }
 

@@ -126,7 +126,7 @@ impl Fold {
                         }
                     }
                 }
-                Fact::Identity(_) => {}
+                Fact::Identity(_) | Fact::Account(_) => {}
             }
         }
         wants

@@ -2,8 +2,8 @@
 
 use bson::{Bson, Document, doc};
 use chasqui_events::{
-    Envelope, Fact, RoomId, UserId, identity::IdentityEvent, message::MessageEvent, receipts::ReceiptEvent,
-    room::RoomEvent,
+    Envelope, Fact, RoomId, UserId, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
+    receipts::ReceiptEvent, room::RoomEvent,
 };
 
 use super::Collection;
@@ -27,6 +27,9 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | IdentityEvent::ProfileChanged(_)
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_),
+        )
+        | Fact::Account(
+            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
         | Fact::Receipt(ReceiptEvent::Moved(_))

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use bson::{Bson, Document, doc};
 use chasqui_events::{
     Fact, RoomId, Seq, UserId,
+    account::AccountEvent,
     identity::IdentityEvent,
     message::MessageEvent,
     receipts::{Mark, ReceiptEvent},
@@ -110,6 +111,9 @@ pub(crate) fn apply(
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
             | IdentityEvent::DirectClaimed(_),
+        )
+        | Fact::Account(
+            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
         ) => 0,
     }
 }

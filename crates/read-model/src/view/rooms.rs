@@ -10,6 +10,7 @@ use bson::{Bson, Document, doc};
 use chasqui_domain::name;
 use chasqui_events::{
     Fact, Partition, RoomId, Seq, Timestamp, UserId,
+    account::AccountEvent,
     identity::IdentityEvent,
     message::MessageEvent,
     receipts::ReceiptEvent,
@@ -140,6 +141,9 @@ impl RoomDoc {
                 | IdentityEvent::SessionOpened(_)
                 | IdentityEvent::SessionRevoked(_)
                 | IdentityEvent::DirectClaimed(_),
+            )
+            | Fact::Account(
+                AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
             ) => None,
         }
     }

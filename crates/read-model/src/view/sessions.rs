@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document, doc};
 use chasqui_events::{
     Envelope, Fact, Seq, SessionId,
+    account::AccountEvent,
     identity::{IdentityEvent, RevocationReason},
     message::MessageEvent,
     receipts::ReceiptEvent,
@@ -43,6 +44,9 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
         }
         Fact::Identity(
             IdentityEvent::Registered(_) | IdentityEvent::ProfileChanged(_) | IdentityEvent::DirectClaimed(_),
+        )
+        | Fact::Account(
+            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
         | Fact::Receipt(ReceiptEvent::Moved(_))

@@ -6,8 +6,8 @@
 
 use bson::{Bson, Document, doc};
 use chasqui_events::{
-    CommandId, Fact, RoomId, Seq, UserId, identity::IdentityEvent, message::MessageEvent,
-    receipts::ReceiptEvent, room::RoomEvent,
+    CommandId, Fact, RoomId, Seq, UserId, account::AccountEvent, identity::IdentityEvent,
+    message::MessageEvent, receipts::ReceiptEvent, room::RoomEvent,
 };
 use chasqui_protocol::{Happening, Item};
 use futures::TryStreamExt as _;
@@ -55,6 +55,9 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
             | IdentityEvent::DirectClaimed(_),
+        )
+        | Fact::Account(
+            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
         ) => return None,
     };
     Some(Item {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document, doc};
 use chasqui_domain::name;
 use chasqui_events::{
-    Envelope, Fact, UserId, identity::IdentityEvent, message::MessageEvent, receipts::ReceiptEvent,
-    room::RoomEvent,
+    Envelope, Fact, UserId, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
+    receipts::ReceiptEvent, room::RoomEvent,
 };
 use chasqui_protocol::query::Profile;
 use futures::TryStreamExt as _;
@@ -60,6 +60,9 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
             IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
             | IdentityEvent::DirectClaimed(_),
+        )
+        | Fact::Account(
+            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
         | Fact::Receipt(ReceiptEvent::Moved(_))

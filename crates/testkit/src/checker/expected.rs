@@ -162,6 +162,7 @@ async fn partition(log: Log, stream: Stream) -> HashMap<RoomId, ExpectedRoom> {
             Fact::Message(event) => room.apply_message(stored.seq, fact.by, fact.id, event),
             Fact::Receipt(event) => room.apply_receipts(&event),
             Fact::Identity(event) => panic!("{} in {stream}", event.type_name()),
+            Fact::Account(event) => panic!("{} in {stream}", event.type_name()),
         }
     }
     rooms

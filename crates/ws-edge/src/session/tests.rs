@@ -21,6 +21,7 @@ fn room() -> RoomId {
 
 fn identity() -> Identity {
     Identity {
+        role: chasqui_auth::GlobalRole::User,
         user: user(1),
         session: SessionId::new(Timestamp(1), [1; 10]),
         expires_at: Timestamp(1_000_000),

@@ -1,0 +1,198 @@
+//! Accounts as the log has them: loaded, and changed on condition that nobody else changed them.
+
+use chasqui_bus::{
+    Log,
+    log::{Append, AppendError},
+    subject,
+};
+use chasqui_domain::{
+    Account, Actor, Rejection, Roles,
+    account::{Case, is_about_roles},
+};
+use chasqui_events::{
+    CommandId, Envelope, Seq, Timestamp, UserId,
+    account::{AccountEvent, GlobalRole, Operator},
+};
+use chasqui_protocol::{Accepted, Code, Problem};
+use chasqui_runtime::{
+    clock::{now_ms, random_bytes},
+    telemetry::TraceContext,
+};
+use parking_lot::RwLock;
+
+use crate::{refusal, service::Inner};
+
+/// How often a decision is made again after somebody else changed what it stood on.
+const ATTEMPTS: usize = 8;
+/// More facts than an account ever has.
+const LONGEST_LANE: usize = 100_000;
+
+/// The global roles, as far as they were read.
+#[derive(Debug, Default)]
+pub(crate) struct KnownRoles(RwLock<(Roles, Seq)>);
+
+impl KnownRoles {
+    /// The role of somebody, as it was when the roles were last read: [`Inner::account`] does that.
+    pub(crate) fn of(&self, user: UserId) -> GlobalRole {
+        self.0.read().0.of(user)
+    }
+
+    /// Reads what is new.
+    async fn read(&self, log: &Log) -> Result<(Roles, Seq), Problem> {
+        let mut known = self.0.read().clone();
+        for (seq, event) in facts(log, subject::IDENT_ROLES, known.1 + 1).await? {
+            known.0.apply(&event);
+            known.1 = seq;
+        }
+        let mut kept = self.0.write();
+        if kept.1 < known.1 {
+            kept.clone_from(&known);
+        }
+        Ok(known)
+    }
+}
+
+/// An account, and where in the log that stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) account: Account,
+    /// The last fact of the account's lane; 0 for none.
+    seq: Seq,
+    roles: Roles,
+    /// The last fact about roles; 0 for none.
+    roles_seq: Seq,
+}
+
+impl Loaded {
+    /// The user may log in and go on with a session now.
+    pub(crate) fn may_act(&self) -> bool {
+        self.account.may_act(Timestamp(now_ms()))
+    }
+}
+
+/// Who wants what to happen to an account.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Act<'a> {
+    pub(crate) actor: By<'a>,
+    pub(crate) trace: &'a TraceContext,
+    pub(crate) id: CommandId,
+    pub(crate) target: UserId,
+    pub(crate) reason: &'a str,
+}
+
+/// Who acts: a user, whose role is read anew for each decision, or an operator.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum By<'a> {
+    User(UserId),
+    Operator(&'a Operator),
+}
+
+impl Inner {
+    /// An account as the log has it now. Somebody who does not exist has one that may act.
+    pub(crate) async fn account(&self, user: UserId) -> Result<Loaded, Problem> {
+        let (roles, roles_seq) = self.roles.read(&self.log).await?;
+        let mut loaded = Loaded { account: Account::default(), seq: 0, roles, roles_seq };
+        for (seq, event) in facts(&self.log, &subject::ident_account(user), 1).await? {
+            loaded.account.apply(&event);
+            loaded.seq = seq;
+        }
+        Ok(loaded)
+    }
+
+    /// Decides something about an account and records it.
+    pub(crate) async fn change_account(
+        &self,
+        act: Act<'_>,
+        decide: impl Fn(&Case<'_>, bool) -> Result<Option<AccountEvent>, Rejection>,
+    ) -> Result<Accepted, Problem> {
+        self.must_exist(act.target).await?;
+        for _ in 0..ATTEMPTS {
+            let loaded = self.account(act.target).await?;
+            let actor = match act.actor {
+                By::User(user) => Actor::User(user, self.acting_role(user).await?),
+                By::Operator(operator) => Actor::Operator(operator.clone()),
+            };
+            let another_admin = self.another_admin(&loaded.roles, act.target).await?;
+            let case = Case {
+                actor: &actor,
+                target: act.target,
+                role: loaded.roles.of(act.target),
+                account: &loaded.account,
+                reason: act.reason,
+                now: Timestamp(now_ms()),
+            };
+            let decided = decide(&case, another_admin).map_err(|rejection| refusal::rejected(&rejection))?;
+            let Some(event) = decided else { return Ok(Accepted::default()) };
+            match self.append_about(act, &actor, &loaded, event, case.now).await {
+                Err(AppendError::Conflict) => {}
+                Err(error) => return Err(refusal::not_appended(&error)),
+                Ok(()) => return Ok(Accepted::default()),
+            }
+        }
+        Err(refusal::busy())
+    }
+
+    /// The role that somebody may use now: none but the lowest, unless their account may act.
+    async fn acting_role(&self, user: UserId) -> Result<GlobalRole, Problem> {
+        let own = self.account(user).await?;
+        Ok(if own.may_act() { own.roles.of(user) } else { GlobalRole::User })
+    }
+
+    /// Whether somebody else is an admin whose account may act.
+    async fn another_admin(&self, roles: &Roles, than: UserId) -> Result<bool, Problem> {
+        for admin in roles.admins().filter(|admin| *admin != than) {
+            if self.account(admin).await?.may_act() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn append_about(
+        &self,
+        act: Act<'_>,
+        actor: &Actor,
+        loaded: &Loaded,
+        event: AccountEvent,
+        at: Timestamp,
+    ) -> Result<(), AppendError> {
+        let (subject, expected) = if is_about_roles(&event) {
+            (subject::IDENT_ROLES.to_owned(), loaded.roles_seq)
+        } else {
+            (subject::ident_account(act.target), loaded.seq)
+        };
+        let by = actor.by(act.target);
+        let envelope = Envelope { id: act.id, at, by, basis: 0, import: None, event };
+        let traceparent = act.trace.child(random_bytes()).header_value();
+        let append = Append {
+            expected: Some(expected),
+            trace: Some(&traceparent),
+            ..Append::fact(subject, &envelope)
+        };
+        self.log.append(append).await.map(drop)
+    }
+
+    async fn must_exist(&self, user: UserId) -> Result<(), Problem> {
+        let fact = self.log.last(&subject::ident_user(user)).await;
+        match fact.map_err(|error| refusal::not_read(&error))? {
+            Some(_) => Ok(()),
+            None => Err(Problem::new(
+                Code::UserNotFound,
+                format!("there is no user {user}; look the id up by name"),
+            )),
+        }
+    }
+}
+
+/// The facts about accounts on a subject, from a sequence on.
+async fn facts(log: &Log, subject: &str, from: Seq) -> Result<Vec<(Seq, AccountEvent)>, Problem> {
+    let stored = log.lane_range(subject, from, Seq::MAX, LONGEST_LANE).await;
+    stored
+        .map_err(|error| refusal::not_read(&error))?
+        .into_iter()
+        .map(|stored| match stored.decode::<AccountEvent>() {
+            Ok(fact) => Ok((stored.seq, fact.event)),
+            Err(error) => Err(refusal::unreadable("the account", &error)),
+        })
+        .collect()
+}

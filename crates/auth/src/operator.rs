@@ -1,0 +1,60 @@
+//! What operators ask over NATS, without an account: whoever may publish on `ops.v1` has the operator's credential.
+//!
+//! The command is the one that an admin sends over HTTP, in an envelope that names the operator; what is recorded
+//! names them, too.
+
+use bytes::Bytes;
+use chasqui_bus::command::Incoming;
+use chasqui_events::account::Operator;
+use chasqui_runtime::telemetry::TraceContext;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    account::By,
+    command::{change_global_role, reinstate, suspend},
+    serve::{reply, unknown},
+    service::Auth,
+};
+
+/// What the role takes from operators.
+pub const NAMES: &[&str] = &["suspend", "reinstate", "change_global_role"];
+
+/// A command and who asks it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FromOperator<C> {
+    /// Who asks, as their machine says.
+    pub operator: Operator,
+    /// What.
+    pub command: C,
+}
+
+impl Auth {
+    /// Answers what an operator asks; for [`chasqui_bus::command::Server::run`] of
+    /// [`chasqui_bus::command::serve_operators`], and nothing else: it asks for no token.
+    pub async fn answer_operator(&self, incoming: Incoming) -> Bytes {
+        let Incoming { name, body, trace, .. } = &incoming;
+        let auth = &*self.0;
+        let trace = TraceContext::continue_from(trace.as_deref());
+        match name.as_str() {
+            "suspend" => {
+                let run = async |FromOperator { operator, command }| {
+                    suspend::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("suspend", body, run).await
+            }
+            "reinstate" => {
+                let run = async |FromOperator { operator, command }| {
+                    reinstate::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("reinstate", body, run).await
+            }
+            "change_global_role" => {
+                let run = async |FromOperator { operator, command }| {
+                    change_global_role::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("change_global_role", body, run).await
+            }
+            other => unknown(other),
+        }
+    }
+}

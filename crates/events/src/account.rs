@@ -1,0 +1,122 @@
+//! What happens to accounts, on two kinds of subjects of the stream `IDENT`.
+//!
+//! - `ident.roles` holds every change of a global role, so that who is an admin is one short order of facts.
+//! - `ident.account.<user>` holds what else decides whether and as what a user may act: few facts per user, so that
+//!   an account is loaded by reading its lane.
+//!
+//! Whatever somebody else decides about an account carries a reason; the envelope's `by` is who decided it. An act of
+//! an operator, who has a credential of the log and no account, names the operator in the payload, and `by` is the
+//! user concerned.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Timestamp, UserId, envelope::family};
+
+/// What somebody may do in the whole installation. `user`, `moderator` and `admin` may each do what the ones before
+/// may; `service` stands beside them: a program, which may do what its token's scopes say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GlobalRole {
+    /// Everybody.
+    #[default]
+    User,
+    /// Also keeps order: in public rooms, and by suspending users.
+    Moderator,
+    /// Also gives roles, and makes service accounts.
+    Admin,
+    /// A program.
+    Service,
+}
+
+impl GlobalRole {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::User, Self::Moderator, Self::Admin, Self::Service];
+
+    /// Its word, on the wire and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Moderator => "moderator",
+            Self::Admin => "admin",
+            Self::Service => "service",
+        }
+    }
+
+    /// Its place in the order of people; a program stands where a user does.
+    #[must_use]
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::User | Self::Service => 0,
+            Self::Moderator => 1,
+            Self::Admin => 2,
+        }
+    }
+}
+
+/// Who acted with an operator's credential: what their machine says about them. Whoever holds the credential can say
+/// something else; it tells colleagues apart, it does not prove anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// The user of the operating system.
+    pub user: String,
+    /// The machine.
+    pub host: String,
+}
+
+/// `user.role_changed`, on the subject of all roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleChanged {
+    /// Whose role.
+    pub user: UserId,
+    /// The new role.
+    pub role: GlobalRole,
+    /// Why.
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
+/// `user.suspended`: may not log in, and every session is ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspended {
+    /// Who.
+    pub user: UserId,
+    /// Until when; absent for until somebody reinstates them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
+/// `user.reinstated`: a suspension is over before its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reinstated {
+    /// Who.
+    pub user: UserId,
+    /// Why.
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
+family! {
+    /// What can happen to an account.
+    AccountEvent {
+        /// Somebody has another global role.
+        RoleChanged(RoleChanged) = "user.role_changed" v 1,
+        /// Somebody may not log in.
+        Suspended(Suspended) = "user.suspended" v 1,
+        /// Somebody may log in again.
+        Reinstated(Reinstated) = "user.reinstated" v 1,
+    }
+}
