@@ -61,7 +61,9 @@ impl Build {
     fn build(&self) {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "chasqui", "--bin", "chasqui", "--target-dir"]);
+        // Of the workspace: alone, the package would have other features of what it shares with the tests, and all of
+        // that would be compiled once more.
+        build.args(["build", "--quiet", "--workspace", "--bin", "chasqui", "--target-dir"]);
         build.arg(self.folder.parent().unwrap()).current_dir(&self.workspace);
         match self.folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => {}
@@ -70,7 +72,7 @@ impl Build {
         let output = build.output().expect("cargo can be started");
         assert!(
             output.status.success(),
-            "the program under test cannot be built; `cargo build -p chasqui` says:\n{}",
+            "the program under test cannot be built; `cargo build --workspace --bin chasqui` says:\n{}",
             String::from_utf8_lossy(&output.stderr),
         );
     }
