@@ -6,14 +6,17 @@ use chasqui_bus::{
     subject,
 };
 use chasqui_domain::{
-    Account, Actor, Rejection, Roles,
+    Account, Actor, Permission, Rejection, Roles,
     account::{Case, is_about_roles},
 };
 use chasqui_events::{
     CommandId, Envelope, Seq, Timestamp, UserId,
     account::{AccountEvent, GlobalRole, Operator},
 };
-use chasqui_protocol::{Accepted, Code, Problem};
+use chasqui_protocol::{
+    Accepted, Code, Problem,
+    command::{AccountShown, SuspensionShown},
+};
 use chasqui_runtime::{
     clock::{now_ms, random_bytes},
     telemetry::TraceContext,
@@ -182,6 +185,27 @@ impl Inner {
             )),
         }
     }
+}
+
+/// Somebody's account, for those who may see it. Found by name or by id.
+pub(crate) async fn show(auth: &Inner, actor: By<'_>, whom: &str) -> Result<AccountShown, Problem> {
+    let role = match actor {
+        By::User(user) => auth.acting_role(user).await?,
+        By::Operator(_) => GlobalRole::Admin,
+    };
+    Permission::Suspend.demand_of(role).map_err(|rejection| refusal::rejected(&rejection))?;
+    let user = if let Ok(user) = whom.parse::<UserId>() {
+        user
+    } else {
+        let holder = auth.holder(&auth.name_key.token(whom)).await?;
+        let nobody = || Problem::new(Code::UserNotFound, "there is no user of this name or id");
+        holder.ok_or_else(nobody)?.1.user
+    };
+    auth.must_exist(user).await?;
+    let loaded = auth.account(user).await?;
+    let suspension = loaded.account.suspension(Timestamp(now_ms()));
+    let suspended = suspension.map(|it| SuspensionShown { until: it.until, reason: it.reason.clone() });
+    Ok(AccountShown { user, role: loaded.roles.of(user), suspended })
 }
 
 /// The facts about accounts on a subject, from a sequence on.

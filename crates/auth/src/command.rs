@@ -1,5 +1,6 @@
 //! The identity commands, one per file: decide, record, answer.
 
+pub(crate) mod account;
 pub(crate) mod change_global_role;
 pub(crate) mod change_profile;
 pub(crate) mod login;

@@ -10,14 +10,14 @@ use chasqui_runtime::telemetry::TraceContext;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    account::By,
+    account::{By, show},
     command::{change_global_role, reinstate, suspend},
     serve::{reply, unknown},
     service::Auth,
 };
 
 /// What the role takes from operators.
-pub const NAMES: &[&str] = &["suspend", "reinstate", "change_global_role"];
+pub const NAMES: &[&str] = &["account", "suspend", "reinstate", "change_global_role"];
 
 /// A command and who asks it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +28,13 @@ pub struct FromOperator<C> {
     pub command: C,
 }
 
+/// Whose account is to be shown, by id or by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Whom {
+    /// Whose.
+    pub user: String,
+}
+
 impl Auth {
     /// Answers what an operator asks; for [`chasqui_bus::command::Server::run`] of
     /// [`chasqui_bus::command::serve_operators`], and nothing else: it asks for no token.
@@ -36,6 +43,12 @@ impl Auth {
         let auth = &*self.0;
         let trace = TraceContext::continue_from(trace.as_deref());
         match name.as_str() {
+            "account" => {
+                let run = async |FromOperator { operator, command: Whom { user } }| {
+                    show(auth, By::Operator(&operator), &user).await
+                };
+                reply("account", body, run).await
+            }
             "suspend" => {
                 let run = async |FromOperator { operator, command }| {
                     suspend::handle(auth, By::Operator(&operator), &trace, command).await

@@ -6,8 +6,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     command::{
-        change_global_role, change_profile, login, logout, refresh, register, register_imported, reinstate,
-        suspend,
+        account, change_global_role, change_profile, login, logout, refresh, register, register_imported,
+        reinstate, suspend,
     },
     jwks, refusal,
     service::Auth,
@@ -32,6 +32,7 @@ impl Auth {
             .routes(routes!(refresh::endpoint))
             .routes(routes!(logout::endpoint))
             .routes(routes!(change_profile::endpoint))
+            .routes(routes!(account::endpoint))
             .routes(routes!(suspend::endpoint))
             .routes(routes!(reinstate::endpoint))
             .routes(routes!(change_global_role::endpoint))

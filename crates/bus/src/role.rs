@@ -6,7 +6,7 @@ use std::fmt;
 /// that the permissions hold everywhere alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BusRole {
-    /// Makes streams, buckets and consumers. Stores no fact.
+    /// Makes streams, buckets and consumers. Stores no fact but what operators did.
     Admin,
     /// Identity: `IDENT`, credentials, refresh families, keys.
     Auth,

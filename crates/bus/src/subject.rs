@@ -38,6 +38,12 @@ pub const IDENT: &str = "IDENT";
 /// Every change of a global role.
 pub const IDENT_ROLES: &str = "ident.roles";
 
+/// What operators did.
+pub const IDENT_OPERATOR: &str = "ident.audit.operator";
+
+/// Everything that [`chasqui_events::account`] tells, by the filters of its subjects.
+pub const IDENT_AUDITED: [&str; 3] = [IDENT_ROLES, "ident.account.*", IDENT_OPERATOR];
+
 /// The queue group of the processes that decide room commands.
 pub const COMMAND_API_GROUP: &str = "command-api";
 
@@ -209,6 +215,7 @@ mod tests {
         }
         assert_eq!(stream_of(&ident_name("00ff")).as_deref(), Some(IDENT));
         assert_eq!(stream_of(IDENT_ROLES).as_deref(), Some(IDENT));
+        assert_eq!(stream_of(IDENT_OPERATOR).as_deref(), Some(IDENT));
         assert_eq!(stream_of("notify.user.x"), None);
     }
 

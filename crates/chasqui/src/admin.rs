@@ -1,15 +1,19 @@
 //! `chasqui admin`.
 
+mod audit;
+mod moment;
+mod operator;
 mod projections;
 mod secrets;
 mod topology;
+mod users;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use chasqui_runtime::config::{Config, ConfigError};
 use clap::Subcommand;
 
-use self::projections::Projections;
+use self::{audit::Audit, projections::Projections, users::Users};
 
 /// What an administrator does.
 #[derive(Debug, Subcommand)]
@@ -20,6 +24,11 @@ pub(crate) enum Admin {
     /// Versions of the views: list, rebuild, switch, drop.
     #[command(subcommand)]
     Projections(Projections),
+    /// Accounts: who is admin, who may log in.
+    #[command(subcommand)]
+    Users(Users),
+    /// What was decided about accounts, and what operators did.
+    Audit(Audit),
     /// Keys and passwords.
     #[command(subcommand)]
     Secrets(Secrets),
@@ -34,6 +43,9 @@ pub(crate) enum Topology {
         /// Also make changes that lose facts, or what protects them.
         #[arg(long)]
         allow_destructive: bool,
+        /// Why; it is recorded with what was done.
+        #[arg(long)]
+        reason: Option<String>,
     },
 }
 
@@ -53,9 +65,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     match admin {
         Admin::Topology(Topology::Plan) => topology::plan(&load()?).await?,
-        Admin::Topology(Topology::Apply { allow_destructive }) => {
-            topology::apply(&load()?, allow_destructive).await?;
+        Admin::Topology(Topology::Apply { allow_destructive, reason }) => {
+            topology::apply(&load()?, allow_destructive, reason).await?;
         }
+        Admin::Users(users) => users::run(&load()?, users).await?,
+        Admin::Audit(audit) => audit::run(&load()?, audit).await?,
         Admin::Projections(projections) => projections::run(&load()?, projections).await?,
         // Needs no configuration: it comes before there is one.
         Admin::Secrets(Secrets::Init { dir }) => secrets::init(&dir)?,

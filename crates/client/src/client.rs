@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chasqui_events::{CommandId, RoomId, Seq, SessionId, Timestamp, UserId, room::Kind};
 use chasqui_protocol::{
     Accepted, ClientFrame,
-    command::{CreateRoom, Invite, Join, Leave, OpenDirect, Read, Remove, Send},
+    command::{Ban, CreateRoom, Invite, Join, Leave, Mute, OpenDirect, Read, Remove, Send, Unban, Unmute},
     frame::Welcome,
     query::{Freshness, Query},
 };
@@ -194,6 +194,38 @@ impl Client {
     pub async fn remove(&self, room: RoomId, user: UserId) -> Result<Accepted, ClientError> {
         let command = Remove { id: self.new_id(), room, user, reason: None };
         self.command(ClientFrame::Remove(command)).await
+    }
+
+    /// Puts somebody out and keeps them out, for some time or until the ban is lifted.
+    pub async fn ban(
+        &self,
+        room: RoomId,
+        user: UserId,
+        until: Option<Timestamp>,
+        reason: Option<String>,
+    ) -> Result<Accepted, ClientError> {
+        self.command(ClientFrame::Ban(Ban { id: self.new_id(), room, user, until, reason })).await
+    }
+
+    /// Lifts a ban.
+    pub async fn unban(&self, room: RoomId, user: UserId) -> Result<Accepted, ClientError> {
+        self.command(ClientFrame::Unban(Unban { id: self.new_id(), room, user })).await
+    }
+
+    /// Keeps a member from posting, for some time or until the mute is lifted.
+    pub async fn mute(
+        &self,
+        room: RoomId,
+        user: UserId,
+        until: Option<Timestamp>,
+        reason: Option<String>,
+    ) -> Result<Accepted, ClientError> {
+        self.command(ClientFrame::Mute(Mute { id: self.new_id(), room, user, until, reason })).await
+    }
+
+    /// Lifts a mute.
+    pub async fn unmute(&self, room: RoomId, user: UserId) -> Result<Accepted, ClientError> {
+        self.command(ClientFrame::Unmute(Unmute { id: self.new_id(), room, user })).await
     }
 
     /// Says that the user has read a room up to a place. It is said again after a reconnect if it may have been

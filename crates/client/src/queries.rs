@@ -4,7 +4,8 @@ use chasqui_events::{CommandId, RoomId, Seq, UserId};
 use chasqui_protocol::{
     Item,
     query::{
-        Conversation, Conversations, Freshness, History, Members, Page, Profile, PublicRooms, Query, Receipts,
+        Bans, Conversation, Conversations, Freshness, History, Members, Page, Profile, PublicRooms, Query,
+        Receipts,
     },
 };
 use serde::de::DeserializeOwned;
@@ -30,6 +31,11 @@ impl Client {
     /// Who is in a room, after the last one of the page before.
     pub async fn members(&self, room: RoomId, after: Option<UserId>) -> Result<Members, ClientError> {
         self.ask_for(Query::Members { room, after, limit: None }, Freshness::Any).await
+    }
+
+    /// Who is banned from a room, after the last one of the page before.
+    pub async fn bans(&self, room: RoomId, after: Option<UserId>) -> Result<Bans, ClientError> {
+        self.ask_for(Query::Bans { room, after, limit: None }, Freshness::Latest).await
     }
 
     /// A page of a room's timeline.

@@ -1,6 +1,7 @@
 //! In whose name a command is recorded, and when.
 
-use chasqui_auth::{Caller, Scope};
+use chasqui_auth::{Caller, GlobalRole, Scope};
+use chasqui_domain::Asker;
 use chasqui_events::{CommandId, Import, Timestamp, UserId, message::MAX_CLOCK_LEAD_MS};
 use chasqui_protocol::{Code, Problem, command::OnBehalf};
 
@@ -13,6 +14,13 @@ pub(crate) struct Authorship {
 }
 
 impl Authorship {
+    /// Who asks, as the decisions see them: in somebody else's name nobody has a global role.
+    pub(crate) fn asker(self, caller: &Caller) -> Asker {
+        let Self { by, at, import } = self;
+        let role = if import.is_some() { GlobalRole::User } else { caller.identity.role };
+        Asker { user: by, role, at: import.map_or(at, |import| import.at) }
+    }
+
     /// The caller, now.
     ///
     /// # Errors

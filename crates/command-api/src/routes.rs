@@ -11,8 +11,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     command::{
-        change_role, create_room, delivered, invite, join, leave, open_direct, read, remove, rename_room,
-        send,
+        ban, change_role, create_room, delivered, invite, join, leave, mute, open_direct, read, remove,
+        rename_room, send, unban, unmute,
     },
     service::CommandApi,
 };
@@ -41,6 +41,10 @@ pub(crate) fn routes(api: CommandApi, find_sent: Option<FindSent>) -> OpenApiRou
         .routes(routes!(invite::endpoint))
         .routes(routes!(remove::endpoint))
         .routes(routes!(change_role::endpoint))
+        .routes(routes!(ban::endpoint))
+        .routes(routes!(unban::endpoint))
+        .routes(routes!(mute::endpoint))
+        .routes(routes!(unmute::endpoint))
         .routes(routes!(send::endpoint))
         .routes(routes!(delivered::endpoint))
         .routes(routes!(read::endpoint))

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 
 use crate::{
     command::{
-        change_role, create_room, delivered, invite, join, leave, open_direct, read, receipts, remove,
-        rename_room, send,
+        ban, change_role, create_room, delivered, invite, join, leave, mute, open_direct, read, receipts,
+        remove, rename_room, send, unban, unmute,
     },
     service::{CommandApi, Inner},
 };
@@ -38,6 +38,10 @@ pub const NAMES: &[&str] = &[
     "invite",
     "remove",
     "change_role",
+    "ban",
+    "unban",
+    "mute",
+    "unmute",
     "read",
     "delivered",
 ];
@@ -57,6 +61,10 @@ impl CommandApi {
             "invite" => api.run("invite", &incoming, invite::handle).await,
             "remove" => api.run("remove", &incoming, remove::handle).await,
             "change_role" => api.run("change_role", &incoming, change_role::handle).await,
+            "ban" => api.run("ban", &incoming, ban::handle).await,
+            "unban" => api.run("unban", &incoming, unban::handle).await,
+            "mute" => api.run("mute", &incoming, mute::handle).await,
+            "unmute" => api.run("unmute", &incoming, unmute::handle).await,
             "read" => api.run("read", &incoming, read::handle).await,
             "delivered" => api.run("delivered", &incoming, delivered::handle).await,
             other => unknown(other),

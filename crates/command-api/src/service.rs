@@ -108,7 +108,8 @@ impl Inner {
         let trace = caller.trace.child(random_bytes()).header_value();
         let Authorship { by, at, import } = authorship;
         let change = RoomChange { room, id, by, at, import, trace: Some(&trace) };
-        let decide = |state: &VersionedRoom| state.room.decide(by, command, &self.limits);
+        let asker = authorship.asker(caller);
+        let decide = |state: &VersionedRoom| state.room.decide(asker, command, &self.limits);
         // Boxed: the rare and long way must not make room for itself in the future of every send.
         let mut outcome = Box::pin(self.rooms.execute(change, decide)).await;
         let unsure = matches!(outcome, Ok(Outcome::AlreadySo { .. }) | Err(ExecuteError::Rejected(_)));

@@ -12,9 +12,6 @@ use chasqui_events::{
 
 use crate::{Permission, Rejection, name};
 
-/// The longest reason, in characters.
-pub const REASON_CHARS: usize = 500;
-
 /// Who decides about an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
@@ -65,7 +62,7 @@ impl Roles {
             AccountEvent::RoleChanged(RoleChanged { user, role, .. }) => {
                 self.0.insert(*user, *role);
             }
-            AccountEvent::Suspended(_) | AccountEvent::Reinstated(_) => {}
+            AccountEvent::Suspended(_) | AccountEvent::Reinstated(_) | AccountEvent::OperatorActed(_) => {}
         }
     }
 
@@ -104,7 +101,7 @@ impl Account {
                 self.suspended = Some(Suspension { until: *until, reason: reason.clone() });
             }
             AccountEvent::Reinstated(_) => self.suspended = None,
-            AccountEvent::RoleChanged(_) => {}
+            AccountEvent::RoleChanged(_) | AccountEvent::OperatorActed(_) => {}
         }
     }
 
@@ -226,7 +223,7 @@ impl Case<'_> {
 pub const fn is_about_roles(event: &AccountEvent) -> bool {
     match event {
         AccountEvent::RoleChanged(_) => true,
-        AccountEvent::Suspended(_) | AccountEvent::Reinstated(_) => false,
+        AccountEvent::Suspended(_) | AccountEvent::Reinstated(_) | AccountEvent::OperatorActed(_) => false,
     }
 }
 
@@ -236,8 +233,7 @@ pub const fn is_about_roles(event: &AccountEvent) -> bool {
 /// [`Rejection::Size`] or [`Rejection::ControlCharacters`]: nobody decides about somebody else without saying why.
 pub fn checked_reason(reason: &str) -> Result<String, Rejection> {
     let reason = reason.trim();
-    name::size("a reason", "characters", reason.chars().count(), 1, REASON_CHARS)?;
-    name::printable("a reason", reason)?;
+    name::reason(Some(reason))?;
     Ok(reason.to_owned())
 }
 

@@ -74,7 +74,7 @@ fn what_is_decided_is_what_was_asked_with_its_reason_and_operator() {
     };
     assert_eq!((changed.user, changed.role, changed.reason.as_str()), (user(2), Admin, "the first admin"));
     assert_eq!(changed.operator.unwrap().host, "cusco");
-    for reason in ["", "   ", "a\u{7}", &"x".repeat(REASON_CHARS + 1)] {
+    for reason in ["", "   ", "a\u{7}", &"x".repeat(name::REASON_CHARS + 1)] {
         assert!(Case { reason, ..given }.change_role(Admin, false).is_err(), "{reason:?}");
     }
     let past = case(&by, User, &account).suspend(Some(NOW));

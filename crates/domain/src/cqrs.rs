@@ -5,11 +5,11 @@
 //! the new events twice, and its `persist` has no room for a stream sequence. The event store is
 //! `chasqui_bus::event_store`.
 
-use chasqui_events::{UserId, room::RoomEvent};
+use chasqui_events::room::RoomEvent;
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{Decision, Limits, Rejection, Room, RoomCommand};
+use crate::{Decision, Limits, Rejection, Room, RoomCommand, room::Asker};
 
 /// A room event in the form that `cqrs-es` asks for: serializable by itself, as `[type, version, data]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl DomainEvent for RecordedEvent {
 #[derive(Clone, Debug)]
 pub struct Ask {
     /// Who asks.
-    pub caller: UserId,
+    pub asker: Asker,
     /// For what.
     pub command: RoomCommand,
 }
@@ -66,7 +66,7 @@ impl Aggregate for Room {
     type Services = Limits;
 
     async fn handle(&mut self, ask: Ask, limits: &Limits, sink: &EventSink<Self>) -> Result<(), Rejection> {
-        match self.decide(ask.caller, &ask.command, limits)? {
+        match self.decide(ask.asker, &ask.command, limits)? {
             Decision::Record(event) => sink.write(RecordedEvent(event), self).await,
             Decision::AlreadySo => {}
         }
@@ -81,7 +81,8 @@ impl Aggregate for Room {
 #[cfg(test)]
 mod tests {
     use chasqui_events::{
-        Timestamp,
+        Timestamp, UserId,
+        account::GlobalRole,
         room::{Created, FoundingMember, Kind, MemberJoined, Role},
     };
     use cqrs_es::test::TestFramework;
@@ -98,7 +99,10 @@ mod tests {
         };
         TestFramework::<Room>::with(Limits::default())
             .given(vec![RecordedEvent(RoomEvent::Created(created))])
-            .when(Ask { caller: guest, command: RoomCommand::Join })
+            .when(Ask {
+                asker: Asker { user: guest, role: GlobalRole::User, at: Timestamp(2) },
+                command: RoomCommand::Join,
+            })
             .then_expect_events(vec![RecordedEvent(RoomEvent::MemberJoined(MemberJoined { user: guest }))]);
     }
 }

@@ -3,12 +3,15 @@
 //! A message is appended without a condition, decided on a state that may have changed by the time it is stored.
 //! It carries the state-lane sequence that it was decided on (its *basis*). It is **void** if, and only if, a
 //! state fact between its basis and its own place forbids it. Every reader comes to the same verdict, because it
-//! depends on the log alone. Projector and edge both ask here.
+//! depends on the log alone: a mute that ends by itself is held against the time that the message was recorded with,
+//! never against a reader's clock. Projector and edge both ask here.
 
 use std::collections::VecDeque;
 
-use chasqui_events::{Seq, UserId, room::RoomEvent};
+use chasqui_events::{Seq, Timestamp, UserId, room::RoomEvent};
 use serde::{Deserialize, Serialize};
+
+use crate::room::Term;
 
 /// Why a message does not stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +19,36 @@ use serde::{Deserialize, Serialize};
 pub enum VoidReason {
     /// Its author had left or been removed before it was stored.
     NotAMember,
+    /// Its author had been banned before it was stored.
+    Banned,
+    /// Its author had been muted before it was stored, and was still when it was recorded.
+    Muted,
     /// The same author had stored a message with this id in this room before.
     Repeated,
+}
+
+impl VoidReason {
+    /// The reason on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAMember => "not-a-member",
+            Self::Banned => "banned",
+            Self::Muted => "muted",
+            Self::Repeated => "repeated",
+        }
+    }
+}
+
+/// What a state fact does to whether somebody may post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Move {
+    In,
+    Out(VoidReason),
+    /// Until then; `None` for until it is taken back.
+    Muted(Option<Timestamp>),
+    Unmuted,
 }
 
 /// Whether a message stands.
@@ -38,7 +69,7 @@ pub enum Verdict {
 pub struct StateTrail {
     floor: Seq,
     head: Seq,
-    moves: VecDeque<(Seq, UserId, bool)>,
+    moves: VecDeque<(Seq, UserId, Move)>,
 }
 
 impl StateTrail {
@@ -69,8 +100,8 @@ impl StateTrail {
             return;
         }
         self.head = seq;
-        for (user, may_post) in posting_moves(event) {
-            self.moves.push_back((seq, user, may_post));
+        for (user, what) in posting_moves(event) {
+            self.moves.push_back((seq, user, what));
         }
         while self.moves.len() > Self::CAPACITY
             && let Some((forgotten, ..)) = self.moves.pop_front()
@@ -79,21 +110,19 @@ impl StateTrail {
         }
     }
 
-    /// Whether a message by `author`, decided on `basis` and stored at `seq`, stands. Ask when every state fact
-    /// before `seq` has been noted.
+    /// Whether a message by `author`, decided on `basis`, recorded `at` and stored at `seq`, stands. Ask when every
+    /// state fact before `seq` has been noted.
     #[must_use]
-    pub fn verdict(&self, author: UserId, basis: Seq, seq: Seq) -> Verdict {
+    pub fn verdict(&self, author: UserId, basis: Seq, at: Timestamp, seq: Seq) -> Verdict {
         if basis >= self.head {
             return Verdict::Valid;
         }
         if basis < self.floor {
             return Verdict::Unknown;
         }
-        let last = self.moves.iter().rev().find(|(at, user, _)| *at > basis && *at < seq && *user == author);
-        match last {
-            Some((.., false)) => Verdict::Void(VoidReason::NotAMember),
-            Some((.., true)) | None => Verdict::Valid,
-        }
+        let between =
+            self.moves.iter().filter(|(place, user, _)| *place > basis && *place < seq && *user == author);
+        ruling(between.map(|(.., what)| *what), at)
     }
 }
 
@@ -103,13 +132,29 @@ pub fn verdict_from<'a>(
     lane: impl IntoIterator<Item = (Seq, &'a RoomEvent)>,
     author: UserId,
     basis: Seq,
+    at: Timestamp,
     seq: Seq,
 ) -> Verdict {
-    let between = lane.into_iter().filter(|(at, _)| *at > basis && *at < seq);
+    let between = lane.into_iter().filter(|(place, _)| *place > basis && *place < seq);
     let moves = between.flat_map(|(_, event)| posting_moves(event));
-    match moves.filter(|(user, _)| *user == author).last() {
-        Some((_, false)) => Verdict::Void(VoidReason::NotAMember),
-        Some((_, true)) | None => Verdict::Valid,
+    ruling(moves.filter(|(user, _)| *user == author).map(|(_, what)| what), at)
+}
+
+/// What the moves of one author come to for a message that was recorded at a moment.
+fn ruling(moves: impl Iterator<Item = Move>, at: Timestamp) -> Verdict {
+    let (mut out, mut muted) = (None, None);
+    for what in moves {
+        match what {
+            Move::In => out = None,
+            Move::Out(reason) => out = Some(reason),
+            Move::Muted(until) => muted = Some(Term { until }),
+            Move::Unmuted => muted = None,
+        }
+    }
+    match (out, muted) {
+        (Some(reason), _) => Verdict::Void(reason),
+        (None, Some(term)) if term.holds(at) => Verdict::Void(VoidReason::Muted),
+        (None, Some(_) | None) => Verdict::Valid,
     }
 }
 
@@ -119,74 +164,31 @@ pub fn moves_posting(event: &RoomEvent) -> bool {
     !posting_moves(event).is_empty()
 }
 
+/// Whether a state fact takes from somebody that they may post.
+#[must_use]
+pub fn forbids_posting(event: &RoomEvent) -> bool {
+    posting_moves(event).iter().any(|(_, what)| matches!(what, Move::Out(_) | Move::Muted(_)))
+}
+
 /// Who may post, or may not any more, after this fact.
-fn posting_moves(event: &RoomEvent) -> Vec<(UserId, bool)> {
+fn posting_moves(event: &RoomEvent) -> Vec<(UserId, Move)> {
+    let out = Move::Out(VoidReason::NotAMember);
     match event {
-        RoomEvent::Created(created) => created.members.iter().map(|member| (member.user, true)).collect(),
-        RoomEvent::MemberJoined(joined) => vec![(joined.user, true)],
-        RoomEvent::MemberLeft(left) => vec![(left.user, false)],
-        RoomEvent::MemberRemoved(removed) => vec![(removed.user, false)],
-        RoomEvent::Renamed(_) | RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) => vec![],
+        RoomEvent::Created(created) => created.members.iter().map(|member| (member.user, Move::In)).collect(),
+        RoomEvent::MemberJoined(joined) => vec![(joined.user, Move::In)],
+        RoomEvent::MemberLeft(left) => vec![(left.user, out)],
+        RoomEvent::MemberRemoved(removed) => vec![(removed.user, out)],
+        RoomEvent::MemberBanned(banned) => vec![(banned.user, Move::Out(VoidReason::Banned))],
+        RoomEvent::MemberMuted(muted) => vec![(muted.user, Move::Muted(muted.until))],
+        RoomEvent::MemberUnmuted(unmuted) => vec![(unmuted.user, Move::Unmuted)],
+        // Every role that there is may post.
+        RoomEvent::Renamed(_)
+        | RoomEvent::MemberInvited(_)
+        | RoomEvent::MemberRoleChanged(_)
+        | RoomEvent::MemberUnbanned(_) => vec![],
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use chasqui_events::{
-        Timestamp,
-        room::{MemberJoined, MemberLeft},
-    };
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn user(n: u8) -> UserId {
-        UserId::new(Timestamp(1), [n; 10])
-    }
-
-    fn fact(n: u8, in_room: bool) -> RoomEvent {
-        if in_room {
-            RoomEvent::MemberJoined(MemberJoined { user: user(n) })
-        } else {
-            RoomEvent::MemberLeft(MemberLeft { user: user(n) })
-        }
-    }
-
-    #[test]
-    fn a_post_after_its_author_left_is_void() {
-        let mut trail = StateTrail::starting_after(0);
-        trail.note(1, &fact(1, true));
-        trail.note(5, &fact(1, false));
-        assert_eq!(trail.verdict(user(1), 1, 6), Verdict::Void(VoidReason::NotAMember));
-        assert_eq!(trail.verdict(user(1), 1, 4), Verdict::Valid, "stored before the leaving");
-        assert_eq!(trail.verdict(user(2), 1, 6), Verdict::Valid, "somebody else");
-        trail.note(7, &fact(1, true));
-        assert_eq!(trail.verdict(user(1), 1, 8), Verdict::Valid, "came back before it was stored");
-    }
-
-    proptest! {
-        /// The bounded trail never contradicts the whole lane; at most it does not know.
-        #[test]
-        fn forgetting_is_never_wrong(
-            moves in proptest::collection::vec((0u8..4, any::<bool>()), 1..600),
-            author in 0u8..4, basis in 0u64..600, after in 1u64..600,
-        ) {
-            let mut trail = StateTrail::starting_after(0);
-            for (seq, (who, in_room)) in (1u64..).zip(&moves) {
-                trail.note(seq, &fact(*who, *in_room));
-            }
-            let seq = moves.len() as u64 + after;
-            let truth = (1u64..).zip(&moves).filter(|(at, (who, _))| *at > basis && *who == author).last();
-            let expected = match truth {
-                Some((_, (_, false))) => Verdict::Void(VoidReason::NotAMember),
-                _ => Verdict::Valid,
-            };
-            let verdict = trail.verdict(user(author), basis, seq);
-            prop_assert!(verdict == expected || (verdict == Verdict::Unknown && basis < trail.floor()));
-
-            let lane: Vec<_> = (1u64..).zip(&moves).map(|(at, (who, in_room))| (at, fact(*who, *in_room))).collect();
-            let lane = lane.iter().map(|(at, event)| (*at, event));
-            prop_assert_eq!(verdict_from(lane, user(author), basis, seq), expected);
-        }
-    }
-}
+#[path = "judgement_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@
 //! which names are the same; [`cqrs`] gives all that the shape that `cqrs-es` wants.
 
 pub mod account;
+pub mod audit;
 pub mod cqrs;
 pub mod judgement;
 pub mod limits;
@@ -18,4 +19,4 @@ pub use judgement::{StateTrail, Verdict, VoidReason};
 pub use limits::Limits;
 pub use permission::Permission;
 pub use rejection::Rejection;
-pub use room::{Decision, Member, Room, RoomCommand};
+pub use room::{Asker, Decision, Member, Room, RoomCommand};

@@ -49,6 +49,16 @@ pub fn check_room_name(name: &str, limits: &Limits) -> Result<(), Rejection> {
     printable(what, name)
 }
 
+/// The longest reason, in characters.
+pub const REASON_CHARS: usize = 500;
+
+/// Checks the reason of an act that need not give one.
+pub(crate) fn reason(reason: Option<&str>) -> Result<(), Rejection> {
+    let Some(reason) = reason else { return Ok(()) };
+    size("a reason", "characters", reason.chars().count(), 1, REASON_CHARS)?;
+    printable("a reason", reason)
+}
+
 pub(crate) fn size(
     what: &'static str,
     unit: &'static str,

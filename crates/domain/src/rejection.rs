@@ -1,6 +1,6 @@
 //! Why a command was refused.
 
-use chasqui_events::room::Role;
+use chasqui_events::{Timestamp, room::Role};
 
 /// A command that cannot be: nothing was recorded. Each variant maps to one documented problem code
 /// (`docs/errors/`), see [`Rejection::code`].
@@ -19,7 +19,7 @@ pub enum Rejection {
     #[error("this room is private; ask a member to invite you")]
     InvitationNeeded,
     /// The caller's role does not allow it.
-    #[error("this needs the role {needed:?} in the room or above")]
+    #[error("this needs the role {} in the room or above", needed.as_str())]
     RoleTooLow {
         /// The lowest role that may.
         needed: Role,
@@ -68,6 +68,27 @@ pub enum Rejection {
         /// The limit.
         most: usize,
     },
+    /// The caller is banned from the room.
+    #[error("you are banned from this room")]
+    Banned,
+    /// The person that the command is about is banned from the room.
+    #[error("that user is banned from this room; lift the ban first")]
+    TargetBanned,
+    /// The caller may not post in the room.
+    #[error("you are muted in this room{}", until_when(*until))]
+    Muted {
+        /// Until when, if that is known.
+        until: Option<Timestamp>,
+    },
+    /// What one does not do to oneself.
+    #[error("this is about yourself; leave the room instead")]
+    OwnMembership,
+    /// The room keeps too many bans.
+    #[error("this room has reached its limit of {most} bans; lift some that are over")]
+    TooManyBans {
+        /// The limit.
+        most: usize,
+    },
     /// The caller's global role does not allow it.
     #[error("this needs the global role {needed} or above")]
     GlobalRoleTooLow {
@@ -100,6 +121,12 @@ pub enum Rejection {
     },
 }
 
+fn until_when(until: Option<Timestamp>) -> String {
+    until.map_or_else(String::new, |until| {
+        format!(" until {} (milliseconds since the Unix epoch)", until.millis())
+    })
+}
+
 impl Rejection {
     /// The stable problem code, the name of a page in `docs/errors/`.
     #[must_use]
@@ -116,6 +143,11 @@ impl Rejection {
             Self::Size { .. } => "size",
             Self::Characters { .. } | Self::ControlCharacters { .. } => "characters",
             Self::RoomFull { .. } => "room-full",
+            Self::Banned => "banned",
+            Self::TargetBanned => "target-banned",
+            Self::Muted { .. } => "muted",
+            Self::OwnMembership => "own-membership",
+            Self::TooManyBans { .. } => "too-many-bans",
             Self::GlobalRoleTooLow { .. } => "forbidden",
             Self::OwnAccount => "own-account",
             Self::AccountOutranks { .. } => "account-outranks",

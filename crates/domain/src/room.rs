@@ -3,16 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chasqui_events::{
-    CommandId, Seq, UserId,
+    CommandId, Seq, Timestamp, UserId,
+    account::GlobalRole,
     message::Posted,
     room::{
-        Created, FoundingMember, Kind, MemberInvited, MemberJoined, MemberLeft, MemberRemoved,
-        MemberRoleChanged, Renamed, Role, RoomEvent,
+        Created, FoundingMember, Kind, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted,
+        MemberRemoved, MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, Role, RoomEvent,
     },
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, Permission, Rejection, name};
+use crate::{Limits, Permission, Rejection, name, permission};
+
+mod moderation;
+
+pub use moderation::Term;
+
+/// Who asks, as what, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Who.
+    pub user: UserId,
+    /// Their global role.
+    pub role: GlobalRole,
+    /// When: the time of recording, also where something is brought in from elsewhere.
+    pub at: Timestamp,
+}
 
 /// A member of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +50,12 @@ pub struct Room {
     pub members: BTreeMap<UserId, Member>,
     /// Who may enter it although it is private.
     pub invited: BTreeSet<UserId>,
+    /// Who may not enter it, and until when; also those whose time is over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub banned: BTreeMap<UserId, Term>,
+    /// Who may not post, and until when; also those whose time is over, and those who have left.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub muted: BTreeMap<UserId, Term>,
 }
 
 /// A command on a room's state lane.
@@ -79,6 +101,34 @@ pub enum RoomCommand {
         /// The new role.
         role: Role,
     },
+    /// Put somebody out, and keep them out.
+    Ban {
+        /// Who.
+        user: UserId,
+        /// Until when; `None` for until it is lifted.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Let somebody in again.
+    Unban {
+        /// Who.
+        user: UserId,
+    },
+    /// Keep somebody from posting.
+    Mute {
+        /// Who.
+        user: UserId,
+        /// Until when; `None` for until it is lifted.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Let somebody post again.
+    Unmute {
+        /// Who.
+        user: UserId,
+    },
 }
 
 /// What a command comes to.
@@ -119,45 +169,69 @@ impl Room {
                     member.role = *role;
                 }
             }
+            RoomEvent::MemberBanned(MemberBanned { user, until, .. }) => {
+                self.members.remove(user);
+                self.invited.remove(user);
+                self.banned.insert(*user, Term { until: *until });
+            }
+            RoomEvent::MemberUnbanned(MemberUnbanned { user }) => {
+                self.banned.remove(user);
+            }
+            RoomEvent::MemberMuted(MemberMuted { user, until, .. }) => {
+                self.muted.insert(*user, Term { until: *until });
+            }
+            RoomEvent::MemberUnmuted(MemberUnmuted { user }) => {
+                self.muted.remove(user);
+            }
         }
     }
 
-    /// Decides a command by `caller`.
+    /// Decides a command.
     ///
     /// # Errors
     /// The reason why it cannot be; nothing is to be recorded then.
     pub fn decide(
         &self,
-        caller: UserId,
+        asker: Asker,
         command: &RoomCommand,
         limits: &Limits,
     ) -> Result<Decision, Rejection> {
+        let caller = asker.user;
         match command {
             RoomCommand::Create { kind, name } => self.decide_create(caller, *kind, name, limits),
             RoomCommand::OpenDirect { with } => self.decide_open_direct(caller, *with),
-            RoomCommand::Rename { name } => self.decide_rename(caller, name, limits),
-            RoomCommand::Join => self.decide_join(caller, limits),
+            RoomCommand::Rename { name } => self.decide_rename(asker, name, limits),
+            RoomCommand::Join => self.decide_join(asker, limits),
             RoomCommand::Leave => self.decide_leave(caller),
-            RoomCommand::Invite { user } => self.decide_invite(caller, *user, limits),
-            RoomCommand::Remove { user, reason } => {
-                self.decide_remove(caller, *user, reason.as_deref(), limits)
+            RoomCommand::Invite { user } => self.decide_invite(asker, *user, limits),
+            RoomCommand::Remove { user, reason } => self.decide_remove(asker, *user, reason.as_deref()),
+            RoomCommand::ChangeRole { user, role } => self.decide_change_role(asker, *user, *role),
+            RoomCommand::Ban { user, until, reason } => {
+                self.decide_ban(asker, *user, *until, reason.as_deref(), limits)
             }
-            RoomCommand::ChangeRole { user, role } => self.decide_change_role(caller, *user, *role),
+            RoomCommand::Unban { user } => self.decide_unban(asker, *user),
+            RoomCommand::Mute { user, until, reason } => {
+                self.decide_mute(asker, *user, *until, reason.as_deref())
+            }
+            RoomCommand::Unmute { user } => self.decide_unmute(asker, *user),
         }
     }
 
-    /// Decides whether `caller` may post this; the message is not folded here.
+    /// Decides whether `asker` may post this; the message is not folded here.
     ///
     /// # Errors
     /// The reason why not.
     pub fn decide_post(
         &self,
-        caller: UserId,
+        asker: Asker,
         body: String,
         replies_to: Vec<CommandId>,
         limits: &Limits,
     ) -> Result<Posted, Rejection> {
-        Permission::Post.demand(self.member(caller)?.role)?;
+        Permission::Post.demand(self.member(asker.user)?.role)?;
+        if let Some(Term { until }) = self.mute(asker.user, asker.at) {
+            return Err(Rejection::Muted { until });
+        }
         name::size("a message", "bytes", body.len(), 1, limits.body_bytes)?;
         name::size("the list of answered messages", "entries", replies_to.len(), 0, limits.replies)?;
         Ok(Posted { body, replies_to })
@@ -177,6 +251,20 @@ impl Room {
                 Err(Rejection::NotAMember)
             }
             (None, Kind::Private | Kind::Direct) => Err(Rejection::RoomNotFound),
+        }
+    }
+
+    /// The role with which somebody acts: a member's, or in a public room the one that their global role gives.
+    ///
+    /// # Errors
+    /// As [`Room::member`].
+    pub fn standing_of(&self, asker: Asker) -> Result<Role, Rejection> {
+        let outside =
+            if self.kind == Some(Kind::Public) { permission::role_outside(asker.role) } else { None };
+        match (self.member(asker.user), outside) {
+            (Ok(member), outside) => Ok(outside.map_or(member.role, |role| role.max(member.role))),
+            (Err(_), Some(role)) => Ok(role),
+            (Err(rejection), None) => Err(rejection),
         }
     }
 
@@ -210,8 +298,8 @@ impl Room {
         Ok(Decision::Record(RoomEvent::Created(Created { kind: Kind::Direct, name: String::new(), members })))
     }
 
-    fn decide_rename(&self, caller: UserId, name: &str, limits: &Limits) -> Result<Decision, Rejection> {
-        let role = self.member(caller)?.role;
+    fn decide_rename(&self, asker: Asker, name: &str, limits: &Limits) -> Result<Decision, Rejection> {
+        let role = self.standing_of(asker)?;
         self.not_direct("name")?;
         Permission::Rename.demand(role)?;
         name::check_room_name(name, limits)?;
@@ -222,10 +310,14 @@ impl Room {
         Ok(Decision::Record(RoomEvent::Renamed(Renamed { name: name.to_owned() })))
     }
 
-    fn decide_join(&self, caller: UserId, limits: &Limits) -> Result<Decision, Rejection> {
+    fn decide_join(&self, asker: Asker, limits: &Limits) -> Result<Decision, Rejection> {
+        let caller = asker.user;
         let kind = self.kind.ok_or(Rejection::RoomNotFound)?;
         if self.members.contains_key(&caller) {
             return Ok(Decision::AlreadySo);
+        }
+        if self.is_banned(caller, asker.at) {
+            return Err(Rejection::Banned);
         }
         let invited = self.invited.contains(&caller);
         match kind {
@@ -249,10 +341,13 @@ impl Room {
         Ok(Decision::Record(RoomEvent::MemberLeft(MemberLeft { user: caller })))
     }
 
-    fn decide_invite(&self, caller: UserId, user: UserId, limits: &Limits) -> Result<Decision, Rejection> {
-        let role = self.member(caller)?.role;
+    fn decide_invite(&self, asker: Asker, user: UserId, limits: &Limits) -> Result<Decision, Rejection> {
+        let role = self.member(asker.user)?.role;
         self.not_direct("invitations")?;
         Permission::Invite.demand(role)?;
+        if self.is_banned(user, asker.at) {
+            return Err(Rejection::TargetBanned);
+        }
         if self.members.contains_key(&user) || self.invited.contains(&user) {
             return Ok(Decision::AlreadySo);
         }
@@ -260,21 +355,13 @@ impl Room {
         Ok(Decision::Record(RoomEvent::MemberInvited(MemberInvited { user })))
     }
 
-    fn decide_remove(
-        &self,
-        caller: UserId,
-        user: UserId,
-        reason: Option<&str>,
-        limits: &Limits,
-    ) -> Result<Decision, Rejection> {
-        let role = self.member(caller)?.role;
+    fn decide_remove(&self, asker: Asker, user: UserId, reason: Option<&str>) -> Result<Decision, Rejection> {
+        let role = self.standing_of(asker)?;
         self.not_direct("removal")?;
         Permission::Remove.demand(role)?;
-        if let Some(reason) = reason {
-            name::size("a reason", "bytes", reason.len(), 1, limits.body_bytes)?;
-        }
+        name::reason(reason)?;
         match self.members.get(&user) {
-            Some(target) if user != caller && target.role >= role && role != Role::Owner => {
+            Some(target) if user != asker.user && target.role >= role && role != Role::Owner => {
                 return Err(Rejection::RoleTooLow { needed: Role::Owner });
             }
             Some(_) => self.not_the_last_owner(user)?,
@@ -287,8 +374,8 @@ impl Room {
         })))
     }
 
-    fn decide_change_role(&self, caller: UserId, user: UserId, role: Role) -> Result<Decision, Rejection> {
-        let own = self.member(caller)?.role;
+    fn decide_change_role(&self, asker: Asker, user: UserId, role: Role) -> Result<Decision, Rejection> {
+        let own = self.standing_of(asker)?;
         self.not_direct("roles")?;
         Permission::ChangeRole.demand(own)?;
         let target = self.members.get(&user).ok_or(Rejection::TargetNotAMember)?;

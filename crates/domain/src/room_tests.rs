@@ -28,9 +28,20 @@ fn room(kind: Kind) -> Room {
     room
 }
 
+const NOW: Timestamp = Timestamp(1_000);
+const LATER: Timestamp = Timestamp(2_000);
+
+fn asker(n: u8) -> Asker {
+    Asker { user: user(n), role: GlobalRole::User, at: NOW }
+}
+
 /// What a decision comes to, in one word.
 fn outcome(room: &Room, caller: u8, command: &RoomCommand) -> &'static str {
-    match room.decide(user(caller), command, &Limits::default()) {
+    outcome_of(room, asker(caller), command)
+}
+
+fn outcome_of(room: &Room, asker: Asker, command: &RoomCommand) -> &'static str {
+    match room.decide(asker, command, &Limits::default()) {
         Ok(Decision::Record(_)) => "record",
         Ok(Decision::AlreadySo) => "already",
         Err(rejection) => rejection.code(),
@@ -79,7 +90,7 @@ fn who_may_do_what() {
 fn a_direct_conversation_is_for_two_and_for_ever() {
     let mut direct = Room::default();
     let open = RoomCommand::OpenDirect { with: user(2) };
-    let Ok(Decision::Record(event)) = direct.decide(user(1), &open, &Limits::default()) else {
+    let Ok(Decision::Record(event)) = direct.decide(asker(1), &open, &Limits::default()) else {
         panic!("opens")
     };
     direct.apply(&event);
@@ -101,7 +112,7 @@ fn posting_needs_membership_and_a_sensible_size() {
     let limits = Limits { body_bytes: 10, ..Limits::default() };
     let post = |caller, body: &str| {
         private
-            .decide_post(user(caller), body.to_owned(), vec![], &limits)
+            .decide_post(asker(caller), body.to_owned(), vec![], &limits)
             .map_err(|rejection| rejection.code())
     };
     assert!(post(MEMBER, "hola").is_ok());
@@ -111,16 +122,120 @@ fn posting_needs_membership_and_a_sensible_size() {
     assert_eq!(post(MEMBER, "0123456789a"), Err("size"));
 }
 
+fn ban(n: u8, until: Option<Timestamp>) -> RoomCommand {
+    RoomCommand::Ban { user: user(n), until, reason: None }
+}
+
+fn mute(n: u8, until: Option<Timestamp>) -> RoomCommand {
+    RoomCommand::Mute { user: user(n), until, reason: None }
+}
+
+fn after(room: &Room, caller: u8, command: &RoomCommand) -> Room {
+    let mut after = room.clone();
+    match room.decide(asker(caller), command, &Limits::default()) {
+        Ok(Decision::Record(event)) => after.apply(&event),
+        other => panic!("{command:?}: {other:?}"),
+    }
+    after
+}
+
+#[test]
+fn order_is_kept_by_moderators_and_above() {
+    let public = room(Kind::Public);
+    for (caller, command, expected) in [
+        (MEMBER, ban(STRANGER, None), "role-too-low"),
+        (MODERATOR, ban(MEMBER, None), "record"),
+        (MODERATOR, ban(STRANGER, Some(LATER)), "record"),
+        (MODERATOR, ban(STRANGER, Some(NOW)), "time-has-passed"),
+        (MODERATOR, ban(OWNER, None), "role-too-low"),
+        (MODERATOR, ban(MODERATOR, None), "own-membership"),
+        (STRANGER, ban(MEMBER, None), "not-a-member"),
+        (MODERATOR, mute(MEMBER, None), "record"),
+        (MODERATOR, mute(STRANGER, None), "target-not-a-member"),
+        (MODERATOR, mute(OWNER, None), "role-too-low"),
+        (MEMBER, mute(OWNER, None), "role-too-low"),
+        (MODERATOR, RoomCommand::Unban { user: user(MEMBER) }, "already"),
+        (MODERATOR, RoomCommand::Unmute { user: user(MEMBER) }, "already"),
+    ] {
+        assert_eq!(outcome(&public, caller, &command), expected, "{caller} {command:?}");
+    }
+}
+
+#[test]
+fn who_is_banned_stays_out_until_then() {
+    let banned = after(&room(Kind::Public), MODERATOR, &ban(MEMBER, Some(LATER)));
+    assert!(!banned.members.contains_key(&user(MEMBER)));
+    assert_eq!(outcome(&banned, MEMBER, &RoomCommand::Join), "banned");
+    assert_eq!(outcome(&banned, OWNER, &RoomCommand::Invite { user: user(MEMBER) }), "target-banned");
+    assert_eq!(outcome(&banned, OWNER, &ban(MEMBER, Some(LATER))), "already");
+    assert_eq!(outcome(&banned, OWNER, &ban(MEMBER, None)), "record", "for longer");
+    let then = Asker { at: LATER, ..asker(MEMBER) };
+    assert_eq!(outcome_of(&banned, then, &RoomCommand::Join), "record");
+    let lifted = after(&banned, OWNER, &RoomCommand::Unban { user: user(MEMBER) });
+    assert_eq!(outcome(&lifted, MEMBER, &RoomCommand::Join), "record");
+}
+
+#[test]
+fn who_is_muted_reads_but_does_not_post() {
+    let limits = Limits::default();
+    let muted = after(&room(Kind::Public), MODERATOR, &mute(MEMBER, Some(LATER)));
+    let post = |room: &Room, at| {
+        let asker = Asker { at, ..asker(MEMBER) };
+        room.decide_post(asker, "hola".to_owned(), vec![], &limits).map_err(|rejection| rejection.code())
+    };
+    assert_eq!(post(&muted, NOW), Err("muted"));
+    assert!(post(&muted, LATER).is_ok(), "over");
+    let back = after(&after(&muted, MEMBER, &RoomCommand::Leave), MEMBER, &RoomCommand::Join);
+    assert_eq!(post(&back, NOW), Err("muted"), "leaving does not help");
+    let lifted = after(&back, OWNER, &RoomCommand::Unmute { user: user(MEMBER) });
+    assert!(post(&lifted, NOW).is_ok());
+}
+
+#[test]
+fn a_guest_posts_and_does_not_invite() {
+    let role = RoomCommand::ChangeRole { user: user(MEMBER), role: Role::Guest };
+    let with_guest = after(&room(Kind::Private), OWNER, &role);
+    assert_eq!(outcome(&with_guest, MEMBER, &RoomCommand::Invite { user: user(9) }), "role-too-low");
+    let post = with_guest.decide_post(asker(MEMBER), "hola".to_owned(), vec![], &Limits::default());
+    assert!(post.is_ok());
+}
+
+#[test]
+fn global_roles_keep_order_in_public_rooms_only() {
+    let (public, private) = (room(Kind::Public), room(Kind::Private));
+    let as_global = |role| Asker { role, ..asker(STRANGER) };
+    let rename = RoomCommand::Rename { name: "Other".to_owned() };
+    let invite = RoomCommand::Invite { user: user(9) };
+    for (role, command, expected) in [
+        (GlobalRole::Service, ban(MEMBER, None), "not-a-member"),
+        (GlobalRole::Moderator, ban(MEMBER, None), "record"),
+        (GlobalRole::Moderator, ban(MODERATOR, None), "role-too-low"),
+        (GlobalRole::Moderator, rename.clone(), "role-too-low"),
+        (GlobalRole::Moderator, invite.clone(), "not-a-member"),
+        (GlobalRole::Admin, ban(MODERATOR, None), "record"),
+        (GlobalRole::Admin, ban(OWNER, None), "last-owner"),
+        (GlobalRole::Admin, rename, "record"),
+        (GlobalRole::Admin, invite, "not-a-member"),
+    ] {
+        assert_eq!(outcome_of(&public, as_global(role), &command), expected, "{role:?} {command:?}");
+        assert_eq!(outcome_of(&private, as_global(role), &command), "room-not-found", "{role:?} {command:?}");
+    }
+}
+
 fn any_command() -> impl Strategy<Value = RoomCommand> {
     let someone = (0u8..6).prop_map(user);
-    let role = prop_oneof![Just(Role::Member), Just(Role::Moderator), Just(Role::Owner)];
+    let role = prop::sample::select(Role::ALL.to_vec());
     prop_oneof![
         Just(RoomCommand::Create { kind: Kind::Private, name: "r".to_owned() }),
         Just(RoomCommand::Join),
         Just(RoomCommand::Leave),
         someone.clone().prop_map(|user| RoomCommand::Invite { user }),
         someone.clone().prop_map(|user| RoomCommand::Remove { user, reason: None }),
-        (someone, role).prop_map(|(user, role)| RoomCommand::ChangeRole { user, role }),
+        (someone.clone(), role).prop_map(|(user, role)| RoomCommand::ChangeRole { user, role }),
+        someone.clone().prop_map(|user| RoomCommand::Ban { user, until: None, reason: None }),
+        someone.clone().prop_map(|user| RoomCommand::Unban { user }),
+        someone.clone().prop_map(|user| RoomCommand::Mute { user, until: Some(LATER), reason: None }),
+        someone.prop_map(|user| RoomCommand::Unmute { user }),
     ]
 }
 
@@ -132,15 +247,17 @@ proptest! {
         let limits = Limits { room_members: 5, ..Limits::default() };
         let mut room = Room::default();
         for (caller, command) in steps {
-            if let Ok(Decision::Record(event)) = room.decide(user(caller), &command, &limits) {
+            if let Ok(Decision::Record(event)) = room.decide(asker(caller), &command, &limits) {
                 room.apply(&event);
-                if let Ok(Decision::Record(again)) = room.decide(user(caller), &command, &limits) {
+                if let Ok(Decision::Record(again)) = room.decide(asker(caller), &command, &limits) {
                     prop_assert!(false, "{command:?} again recorded {again:?}");
                 }
             }
             let owners = room.members.values().filter(|member| member.role == Role::Owner).count();
             prop_assert!(room.members.is_empty() || owners > 0);
             prop_assert!(room.members.keys().all(|member| !room.invited.contains(member)));
+            let inside = room.members.keys().chain(&room.invited);
+            prop_assert!(inside.copied().all(|inside| !room.is_banned(inside, NOW)));
             prop_assert!(room.members.len() + room.invited.len() <= limits.room_members);
         }
     }

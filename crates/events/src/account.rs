@@ -1,8 +1,9 @@
-//! What happens to accounts, on two kinds of subjects of the stream `IDENT`.
+//! What is decided about accounts, and what operators do, on three kinds of subjects of the stream `IDENT`.
 //!
 //! - `ident.roles` holds every change of a global role, so that who is an admin is one short order of facts.
 //! - `ident.account.<user>` holds what else decides whether and as what a user may act: few facts per user, so that
 //!   an account is loaded by reading its lane.
+//! - `ident.audit.operator` holds what operators did from the command line; nothing is decided on it.
 //!
 //! Whatever somebody else decides about an account carries a reason; the envelope's `by` is who decided it. An act of
 //! an operator, who has a credential of the log and no account, names the operator in the payload, and `by` is the
@@ -109,8 +110,32 @@ pub struct Reinstated {
     pub operator: Option<Operator>,
 }
 
+/// `operator.acted`, on the operators' own subject: somebody used the operator's credential.
+///
+/// The envelope's `by` is [`nobody`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorActed {
+    /// What was done, as it is called on the command line: `topology apply`.
+    pub act: String,
+    /// With which arguments, none of them a secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// Why, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who.
+    pub operator: Operator,
+}
+
+/// Whom the envelope of an act names that no user did and that concerns none.
+#[must_use]
+pub fn nobody() -> UserId {
+    UserId::new(Timestamp(0), [0; 10])
+}
+
 family! {
-    /// What can happen to an account.
+    /// What can be decided about an account, and what operators do.
     AccountEvent {
         /// Somebody has another global role.
         RoleChanged(RoleChanged) = "user.role_changed" v 1,
@@ -118,5 +143,7 @@ family! {
         Suspended(Suspended) = "user.suspended" v 1,
         /// Somebody may log in again.
         Reinstated(Reinstated) = "user.reinstated" v 1,
+        /// Somebody used the operator's credential.
+        OperatorActed(OperatorActed) = "operator.acted" v 1,
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{UserId, envelope::family};
+use crate::{Timestamp, UserId, envelope::family};
 
 /// What a room is for, fixed at its creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,16 +18,34 @@ pub enum Kind {
     Direct,
 }
 
-/// What a member may do in a room; each may do what the ones before it may.
+/// What a member may do in a room; each may do what the ones before it may. The table of permissions says what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads, posts, invites.
+    /// Reads and posts.
+    Guest,
+    /// Also invites.
     Member,
-    /// Also removes members.
+    /// Also keeps order: removes, bans, mutes.
     Moderator,
     /// Also renames the room and gives roles.
     Owner,
+}
+
+impl Role {
+    /// Every role, the lowest first.
+    pub const ALL: [Self; 4] = [Self::Guest, Self::Member, Self::Moderator, Self::Owner];
+
+    /// Its word, on the wire and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Guest => "guest",
+            Self::Member => "member",
+            Self::Moderator => "moderator",
+            Self::Owner => "owner",
+        }
+    }
 }
 
 /// A member from the first moment on.
@@ -105,6 +123,50 @@ pub struct MemberRoleChanged {
     pub role: Role,
 }
 
+/// `room.member_banned`: put out, and kept out. Also of somebody who is not in the room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberBanned {
+    /// Who.
+    pub user: UserId,
+    /// Until when; absent for until the ban is lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `room.member_unbanned`: may come in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberUnbanned {
+    /// Who.
+    pub user: UserId,
+}
+
+/// `room.member_muted`: reads, but does not post. It outlasts leaving and coming back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberMuted {
+    /// Who.
+    pub user: UserId,
+    /// Until when; absent for until the mute is lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `room.member_unmuted`: may post again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberUnmuted {
+    /// Who.
+    pub user: UserId,
+}
+
 family! {
     /// What can happen on a room's state lane.
     RoomEvent {
@@ -122,5 +184,13 @@ family! {
         MemberRemoved(MemberRemoved) = "room.member_removed" v 1,
         /// Somebody's role changed.
         MemberRoleChanged(MemberRoleChanged) = "room.member_role_changed" v 1,
+        /// Somebody was put out and is kept out.
+        MemberBanned(MemberBanned) = "room.member_banned" v 1,
+        /// Somebody may come in again.
+        MemberUnbanned(MemberUnbanned) = "room.member_unbanned" v 1,
+        /// Somebody may not post.
+        MemberMuted(MemberMuted) = "room.member_muted" v 1,
+        /// Somebody may post again.
+        MemberUnmuted(MemberUnmuted) = "room.member_unmuted" v 1,
     }
 }

@@ -54,6 +54,11 @@ pages! {
     ServiceRole = "service-role",
     AccountCannotAct = "account-cannot-act",
     LastAdmin = "last-admin",
+    Banned = "banned",
+    Muted = "muted",
+    TargetBanned = "target-banned",
+    OwnMembership = "own-membership",
+    TooManyBans = "too-many-bans",
 }
 
 #[cfg(test)]

@@ -52,6 +52,31 @@ pub struct Tokens {
     pub refresh_token: String,
 }
 
+/// An account, as those who keep order see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountShown {
+    /// Whose.
+    #[schema(value_type = uuid::Uuid)]
+    pub user: UserId,
+    /// Their global role.
+    #[schema(value_type = String)]
+    pub role: GlobalRole,
+    /// Set while they are suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<SuspensionShown>,
+}
+
+/// A suspension that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SuspensionShown {
+    /// Until when, in milliseconds since the Unix epoch; absent for until they are reinstated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+}
+
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty,)* })+) => {
         $(
@@ -260,9 +285,71 @@ commands! {
         /// Who.
         #[schema(value_type = uuid::Uuid)]
         user: UserId,
-        /// `member`, `moderator` or `owner`.
+        /// `guest`, `member`, `moderator` or `owner`.
         #[schema(value_type = String)]
         role: Role,
+    }
+    /// Put somebody out of a room, and keep them out.
+    Ban {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Until when, in milliseconds since the Unix epoch; absent for until it is lifted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<i64>)]
+        until: Option<Timestamp>,
+        /// Why, in at most 500 characters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+    /// Let somebody in again who was banned.
+    Unban {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+    }
+    /// Keep a member of a room from posting.
+    Mute {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Until when, in milliseconds since the Unix epoch; absent for until it is lifted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<i64>)]
+        until: Option<Timestamp>,
+        /// Why, in at most 500 characters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+    /// Let somebody post again who was muted.
+    Unmute {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
     }
     /// Say something in a room.
     Send {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Accepted, Item, Problem,
     command::{
-        ChangeProfile, ChangeRole, CreateRoom, Invite, Join, Leave, Login, Logout, OpenDirect, Read, Refresh,
-        Register, Remove, RenameRoom, Send, Tokens,
+        Ban, ChangeProfile, ChangeRole, CreateRoom, Invite, Join, Leave, Login, Logout, Mute, OpenDirect,
+        Read, Refresh, Register, Remove, RenameRoom, Send, Tokens, Unban, Unmute,
     },
     query::{Freshness, Query},
 };
@@ -80,6 +80,14 @@ pub enum ClientFrame {
     Remove(Remove),
     /// Changes somebody's role.
     ChangeRole(ChangeRole),
+    /// Bans somebody.
+    Ban(Ban),
+    /// Lifts a ban.
+    Unban(Unban),
+    /// Mutes somebody.
+    Mute(Mute),
+    /// Lifts a mute.
+    Unmute(Unmute),
     /// Says something.
     Send(Send),
 }
@@ -108,6 +116,10 @@ impl ClientFrame {
         "invite",
         "remove",
         "change_role",
+        "ban",
+        "unban",
+        "mute",
+        "unmute",
         "send",
     ];
 }

@@ -63,6 +63,10 @@ codes! {
     RoleTooLow = "role-too-low", 403, "The role in the room is too low";
     /// The caller is not a member.
     NotAMember = "not-a-member", 403, "Not a member of the room";
+    /// The caller is banned from the room.
+    Banned = "banned", 403, "Banned from the room";
+    /// The caller is muted in the room.
+    Muted = "muted", 403, "Muted in the room";
     /// A private room needs an invitation.
     InvitationNeeded = "invitation-needed", 403, "The room is entered by invitation";
     /// No such room, or not for the caller to know.
@@ -97,6 +101,12 @@ codes! {
     AccountCannotAct = "account-cannot-act", 409, "That account is suspended or closed";
     /// The only admin cannot step down.
     LastAdmin = "last-admin", 409, "The installation needs an admin";
+    /// The person that the command is about is banned.
+    TargetBanned = "target-banned", 409, "That user is banned from the room";
+    /// What one does not do to oneself in a room.
+    OwnMembership = "own-membership", 409, "Not about oneself";
+    /// The room keeps too many bans.
+    TooManyBans = "too-many-bans", 409, "The room has too many bans";
     /// Others kept changing the same thing.
     Busy = "busy", 409, "Others are changing the same thing";
     /// The body or the frame is too large to be read.

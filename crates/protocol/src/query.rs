@@ -70,6 +70,17 @@ pub enum Query {
         #[serde(default)]
         limit: Option<u32>,
     },
+    /// Who is banned from a room; answered by [`Bans`]. For those who may ban.
+    Bans {
+        /// Which.
+        room: RoomId,
+        /// Only those after this one, by id: the last one of the page before.
+        #[serde(default)]
+        after: Option<UserId>,
+        /// How many at the most.
+        #[serde(default)]
+        limit: Option<u32>,
+    },
     /// A page of a room's timeline; answered by [`History`].
     History {
         /// Which.
@@ -206,6 +217,96 @@ pub struct RoomMember {
     /// Their role.
     #[schema(value_type = String)]
     pub role: Role,
+    /// Set when they were muted and the mute was not lifted; it may have ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Muted>,
+}
+
+/// How long a mute lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Muted {
+    /// Until when, in milliseconds since the Unix epoch; absent for until it is lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub until: Option<Timestamp>,
+}
+
+/// One who is banned from a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ban {
+    /// Who.
+    #[schema(value_type = uuid::Uuid)]
+    pub user: UserId,
+    /// Their name.
+    pub name: String,
+    /// Who banned them.
+    #[schema(value_type = uuid::Uuid)]
+    pub by: UserId,
+    /// When.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// Until when, in milliseconds since the Unix epoch; absent for until it is lifted. It may be over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answers [`Query::Bans`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Bans {
+    /// By id.
+    pub bans: Vec<Ban>,
+    /// There are more after the last one.
+    pub more: bool,
+}
+
+/// One act: something that was decided about an account, or that an operator did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Act {
+    /// Its place in the stream of identity facts.
+    pub seq: Seq,
+    /// When.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// The user who did it; absent where an operator did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub by: Option<UserId>,
+    /// The operator who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+    /// What was done, for example `user.suspended` or `topology apply`.
+    pub act: String,
+    /// Whom it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub about: Option<UserId>,
+    /// More of what was done: the new role, the end of a suspension, arguments.
+    pub details: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Somebody with the operator's credential, as their machine says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Operator {
+    /// The user of the operating system.
+    pub user: String,
+    /// The machine.
+    pub host: String,
+}
+
+/// Answers `GET /v1/admin/audit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Acts {
+    /// In order.
+    pub acts: Vec<Act>,
+    /// There are more after the last one.
+    pub more: bool,
 }
 
 /// Answers [`Query::Members`].

@@ -97,4 +97,42 @@ pub enum Happening {
         #[schema(value_type = String)]
         role: Role,
     },
+    /// Somebody was put out and is kept out, or is kept out from now on.
+    Banned {
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Until when, in milliseconds since the Unix epoch; absent for until it is lifted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<i64>)]
+        until: Option<Timestamp>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Somebody may come in again.
+    Unbanned {
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+    },
+    /// Somebody may not post.
+    Muted {
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Until when, in milliseconds since the Unix epoch; absent for until it is lifted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<i64>)]
+        until: Option<Timestamp>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Somebody may post again.
+    Unmuted {
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+    },
 }

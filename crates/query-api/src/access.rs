@@ -1,13 +1,14 @@
 //! What a caller may see of a room.
 //!
-//! A public room is open to everyone who is logged in. A private room or a direct conversation is seen by its
+//! A public room is open to everyone who is logged in and not banned from it. A private room or a direct conversation is seen by its
 //! members only, from where they came in; for everybody else there is no such room.
 
 use chasqui_auth::refusal;
 use chasqui_domain::Rejection;
-use chasqui_events::{RoomId, Seq, UserId, room::Kind};
+use chasqui_events::{RoomId, Seq, Timestamp, UserId, room::Kind};
 use chasqui_protocol::Problem;
 use chasqui_read_model::{MemberStanding, Membership, RoomInfo, Visible};
+use chasqui_runtime::clock::now_ms;
 
 use crate::reader::{Reader, not_read};
 
@@ -43,11 +44,15 @@ impl Reader {
         let (info, membership) = futures::try_join!(model.room(room), model.membership(room, caller))
             .map_err(|error| not_read(&error))?;
         let info = info.ok_or_else(no_such_room)?;
-        judge(info, membership.as_ref())
+        judge(info, membership.as_ref(), Timestamp(now_ms()))
     }
 }
 
-fn judge(room: RoomInfo, membership: Option<&Membership>) -> Result<Access, Problem> {
+fn judge(room: RoomInfo, membership: Option<&Membership>, now: Timestamp) -> Result<Access, Problem> {
+    let ban = membership.and_then(|membership| membership.ban.as_ref());
+    if room.kind == Kind::Public && ban.is_some_and(|ban| ban.term.holds(now)) {
+        return Err(refusal::rejected(&Rejection::Banned));
+    }
     let standing = membership.map(|membership| membership.standing);
     let visible = match (room.kind, membership.map(|membership| (membership.standing, membership.since))) {
         (Kind::Public, _) => Visible::ALL,
@@ -57,9 +62,10 @@ fn judge(room: RoomInfo, membership: Option<&Membership>) -> Result<Access, Prob
         (Kind::Private | Kind::Direct, Some((MemberStanding::Invited, _))) => {
             return Err(refusal::rejected(&Rejection::NotAMember));
         }
-        (Kind::Private | Kind::Direct, Some((MemberStanding::Left | MemberStanding::Removed, _)) | None) => {
-            return Err(no_such_room());
-        }
+        (
+            Kind::Private | Kind::Direct,
+            Some((MemberStanding::Left | MemberStanding::Removed | MemberStanding::Banned, _)) | None,
+        ) => return Err(no_such_room()),
     };
     Ok(Access { room, standing, visible })
 }

@@ -1,5 +1,7 @@
 //! The queries, one per file: the route, then where the answer comes from.
 
+pub(crate) mod audit;
+pub(crate) mod bans;
 pub(crate) mod conversation;
 pub(crate) mod conversations;
 pub(crate) mod history;

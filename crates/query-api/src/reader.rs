@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration, time::Instant};
 
+use chasqui_auth::GlobalRole;
 use chasqui_bus::Log;
 use chasqui_events::{CommandId, Position, RoomId, UserId};
 use chasqui_protocol::{
@@ -14,7 +15,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::query::{
-    conversation, conversations, history, members, message, profile, public_rooms, receipts, user_by_name,
+    bans, conversation, conversations, history, members, message, profile, public_rooms, receipts,
+    user_by_name,
 };
 
 /// How much and how long.
@@ -69,7 +71,8 @@ impl Reader {
         &self.0.bounds
     }
 
-    /// Answers a query as `caller` may see it, as JSON of the shape that the query names.
+    /// Answers a query as `caller` may see it, as JSON of the shape that the query names. Global roles give nothing
+    /// here: a connection outlives the token that it was opened with.
     ///
     /// # Errors
     /// The documented codes of the query; `not-yet-projected` when the demanded freshness was not reached in time.
@@ -80,6 +83,9 @@ impl Reader {
             Query::PublicRooms { name } => value(public_rooms::read(self, &name, fresh).await?),
             Query::Members { room, after, limit } => {
                 value(members::read(self, caller, room, after, limit, fresh).await?)
+            }
+            Query::Bans { room, after, limit } => {
+                value(bans::read(self, caller, GlobalRole::User, room, after, limit, fresh).await?)
             }
             Query::History { room, page, limit } => {
                 value(history::read(self, caller, room, page, limit, fresh).await?)

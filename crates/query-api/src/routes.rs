@@ -6,8 +6,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     query::{
-        conversation, conversations, history, me, members, message, profile, public_rooms, receipts,
-        user_by_name,
+        audit, bans, conversation, conversations, history, me, members, message, profile, public_rooms,
+        receipts, user_by_name,
     },
     reader::Reader,
 };
@@ -46,6 +46,8 @@ impl QueryApi {
             .routes(routes!(conversation::endpoint))
             .routes(routes!(public_rooms::endpoint))
             .routes(routes!(members::endpoint))
+            .routes(routes!(bans::endpoint))
+            .routes(routes!(audit::endpoint))
             .routes(routes!(history::endpoint))
             .routes(routes!(receipts::endpoint))
             .routes(routes!(message::endpoint))

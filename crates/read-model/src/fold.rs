@@ -25,7 +25,7 @@ use crate::{
     Stream,
     plan::Plan,
     view::{
-        Entry, directs, members,
+        Entry, audit, directs, members,
         parked::{Aggregate, Parked},
         rooms::RoomDoc,
         sessions, timeline, users,
@@ -184,8 +184,10 @@ impl Fold {
                 notices::of_identity(batch, fact.seq, envelope.by, event);
                 batch.tally.applied += 1;
             }
-            // No view shows it; the command side reads the log.
-            Ok(Envelope { event: Fact::Account(_), .. }) => batch.tally.applied += 1,
+            Ok(envelope @ Envelope { event: Fact::Account(_), .. }) => {
+                audit::apply(fact.seq, envelope, &mut batch.writes);
+                batch.tally.applied += 1;
+            }
             Ok(envelope) => {
                 let reason = format!("{} on the stream IDENT", envelope.event.type_name());
                 self.park(batch, aggregate, fact, reason);

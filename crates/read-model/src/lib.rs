@@ -33,5 +33,5 @@ pub use settings::Settings;
 pub use store::Store;
 pub use stream::Stream;
 pub use version::Version;
-pub use view::members::{MemberStanding, Membership, RoomMembers};
+pub use view::members::{Ban, MemberStanding, Membership, RoomMembers};
 pub use view::rooms::{RoomHeads, RoomInfo};

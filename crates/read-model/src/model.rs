@@ -22,8 +22,8 @@ use crate::{
     hot::Hot,
     version::Pointer,
     view::{
-        directs::Directs, members::Members, rooms::Rooms, sessions::Sessions, timeline::Timeline,
-        users::Users,
+        audit::Audit, directs::Directs, members::Members, rooms::Rooms, sessions::Sessions,
+        timeline::Timeline, users::Users,
     },
 };
 
@@ -199,6 +199,10 @@ impl ReadModel {
 
     fn sessions(&self, version: Version) -> Sessions<'_> {
         Sessions { store: &self.0.store, version }
+    }
+
+    fn audit(&self, version: Version) -> Audit<'_> {
+        Audit { store: &self.0.store, version }
     }
 
     fn directs(&self, version: Version) -> Directs<'_> {

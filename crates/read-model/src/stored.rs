@@ -62,11 +62,7 @@ pub(crate) const fn kind_name(kind: Kind) -> &'static str {
 }
 
 pub(crate) const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Member => "member",
-        Role::Moderator => "moderator",
-        Role::Owner => "owner",
-    }
+    role.as_str()
 }
 
 pub(crate) fn kind_of(name: &str) -> Option<Kind> {
@@ -74,7 +70,7 @@ pub(crate) fn kind_of(name: &str) -> Option<Kind> {
 }
 
 pub(crate) fn role_of(name: &str) -> Option<Role> {
-    [Role::Member, Role::Moderator, Role::Owner].into_iter().find(|role| role_name(*role) == name)
+    Role::ALL.into_iter().find(|role| role_name(*role) == name)
 }
 
 /// Reads a stored document; what is missing or of another type is named.

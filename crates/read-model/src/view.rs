@@ -2,6 +2,7 @@
 //!
 //! Every view names every event, so that adding one makes the compiler ask what it means there.
 
+pub mod audit;
 pub mod directs;
 mod hash;
 pub mod members;
@@ -39,13 +40,15 @@ pub enum Collection {
     Sessions,
     /// [`directs`].
     Directs,
+    /// [`audit`].
+    Audit,
     /// [`parked`].
     Parked,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Checkpoints,
         Self::Timeline,
         Self::Rooms,
@@ -54,12 +57,21 @@ impl Collection {
         Self::Names,
         Self::Sessions,
         Self::Directs,
+        Self::Audit,
         Self::Parked,
     ];
 
     /// Those that hold what the log comes to, without the bookkeeping.
-    pub const CONTENT: [Self; 7] =
-        [Self::Timeline, Self::Rooms, Self::Members, Self::Users, Self::Names, Self::Sessions, Self::Directs];
+    pub const CONTENT: [Self; 8] = [
+        Self::Timeline,
+        Self::Rooms,
+        Self::Members,
+        Self::Users,
+        Self::Names,
+        Self::Sessions,
+        Self::Directs,
+        Self::Audit,
+    ];
 
     /// The name without its version.
     #[must_use]
@@ -73,6 +85,7 @@ impl Collection {
             Self::Names => "names",
             Self::Sessions => "sessions",
             Self::Directs => "directs",
+            Self::Audit => "audit",
             Self::Parked => "parked",
         }
     }
@@ -91,6 +104,7 @@ impl Collection {
             Self::Users | Self::Names => users::indexes(),
             Self::Sessions => sessions::indexes(),
             Self::Directs => directs::indexes(),
+            Self::Audit => audit::indexes(),
             Self::Checkpoints | Self::Parked => vec![],
         }
     }

@@ -22,12 +22,12 @@ mod tests;
 use std::collections::BTreeMap;
 
 use chasqui_bus::subject::Lane;
-use chasqui_domain::VoidReason;
+use chasqui_domain::{VoidReason, judgement::forbids_posting};
 use chasqui_events::{
     CommandId, Envelope, RoomId, Seq, Timestamp, UserId,
     message::MessageEvent,
     receipts::Mark,
-    room::{MemberInvited, MemberJoined, MemberLeft, MemberRemoved, RoomEvent},
+    room::{MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberRemoved, RoomEvent},
 };
 use chasqui_protocol::Item;
 
@@ -278,7 +278,7 @@ impl Feed {
     /// The state facts of the range asked for with [`Out::Trail`].
     pub(crate) fn trail_read(&mut self, seq: Seq, missing: Missing, facts: &[Raw], out: &mut Vec<Out>) {
         let Some(Waiting { said: Said::Message(message), .. }) = self.waiting.get(&seq) else { return };
-        if self.judging.lane_read(message.by, seq, missing, facts) {
+        if self.judging.lane_read(message, seq, missing, facts) {
             self.advance(out);
         }
     }
@@ -289,7 +289,7 @@ impl Feed {
         for raw in messages {
             let Said::Message(message) = Said::read(raw) else { continue };
             let (author, basis) = (message.by, message.basis.max(after));
-            if let Some(reason) = judging::by_lane(author, basis, raw.seq, states) {
+            if let Some(reason) = judging::by_lane(author, basis, message.recorded_at(), raw.seq, states) {
                 out.push(Out::Void { author, id: message.id, reason, pushed: true });
             }
         }
@@ -465,7 +465,8 @@ impl Feed {
                 out.extend([entry(item.clone()), Out::Aside { user: *user, item }]);
             }
             RoomEvent::MemberLeft(MemberLeft { user })
-            | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
+            | RoomEvent::MemberRemoved(MemberRemoved { user, .. })
+            | RoomEvent::MemberBanned(MemberBanned { user, .. }) => {
                 if was_member(user) {
                     self.receipts.forget(*user);
                     out.extend([entry(item), Out::Leave { user: *user }]);
@@ -474,12 +475,16 @@ impl Feed {
                 } else {
                     out.push(entry(item));
                 }
-                if late {
-                    let missing = Missing { after: seq.saturating_sub(1), to: self.msg.last };
-                    out.push(Out::Rejudge { missing });
-                }
             }
-            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => out.push(entry(item)),
+            RoomEvent::Renamed(_)
+            | RoomEvent::MemberRoleChanged(_)
+            | RoomEvent::MemberUnbanned(_)
+            | RoomEvent::MemberMuted(_)
+            | RoomEvent::MemberUnmuted(_) => out.push(entry(item)),
+        }
+        if late && forbids_posting(&envelope.event) {
+            let missing = Missing { after: seq.saturating_sub(1), to: self.msg.last };
+            out.push(Out::Rejudge { missing });
         }
         self.people.apply(&envelope.event);
     }

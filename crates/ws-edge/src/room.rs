@@ -348,12 +348,11 @@ impl Room {
                 self.push_hint(inner, edge, frame, to);
             }
             Out::Void { author, id, reason, pushed } => {
-                let reason = match reason {
-                    chasqui_domain::VoidReason::NotAMember => "not-a-member",
+                if reason == chasqui_domain::VoidReason::Repeated {
                     // The first copy stands, and its author has its answer: there is nothing to tell.
-                    chasqui_domain::VoidReason::Repeated => return,
-                };
-                let frame = ServerFrame::Void { id, room: self.id, reason: reason.to_owned() };
+                    return;
+                }
+                let frame = ServerFrame::Void { id, room: self.id, reason: reason.as_str().to_owned() };
                 if pushed {
                     self.push_hint(inner, edge, frame.clone(), None);
                 }

@@ -150,7 +150,7 @@ async fn stands(
     seq: Seq,
     envelope: &Envelope<MessageEvent>,
 ) -> Result<bool, ReadError> {
-    if trail.verdict(envelope.by, envelope.basis, seq) != Verdict::Valid {
+    if trail.verdict(envelope.by, envelope.basis, envelope.recorded_at(), seq) != Verdict::Valid {
         return Ok(false);
     }
     if !may_repeat(envelope.id, envelope.recorded_at()) {

@@ -32,7 +32,11 @@ impl Entry {
             | Happening::Left { .. }
             | Happening::Invited { .. }
             | Happening::Removed { .. }
-            | Happening::RoleChanged { .. } => None,
+            | Happening::RoleChanged { .. }
+            | Happening::Banned { .. }
+            | Happening::Unbanned { .. }
+            | Happening::Muted { .. }
+            | Happening::Unmuted { .. } => None,
         };
         Self { room: item.room, seq: item.seq, by: item.by, id }
     }

@@ -8,8 +8,8 @@ use chasqui_bus::{
     kv::{Bucket, Name},
     subject::{self, Lane},
 };
-use chasqui_domain::{Limits, Rejection, RoomCommand, cqrs::Ask, room::VersionedRoom};
-use chasqui_events::{CommandId, RoomId, UserId, room::Kind};
+use chasqui_domain::{Asker, Limits, Rejection, RoomCommand, cqrs::Ask, room::VersionedRoom};
+use chasqui_events::{CommandId, RoomId, UserId, account::GlobalRole, room::Kind};
 use cqrs_es::{AggregateError, CqrsFramework, EventStore};
 
 use crate::{
@@ -21,6 +21,10 @@ async fn store(nats: &Nats) -> RoomStore {
     RoomStore::open(nats.bus(BusRole::CommandApi).await, StoreSettings::default()).await.unwrap()
 }
 
+fn asker(user: UserId) -> Asker {
+    Asker { user, role: GlobalRole::User, at: now() }
+}
+
 async fn ask(
     store: &RoomStore,
     room: RoomId,
@@ -29,7 +33,8 @@ async fn ask(
     command: RoomCommand,
 ) -> Result<Outcome, ExecuteError<Rejection>> {
     let change = RoomChange { room, id, by, at: now(), import: None, trace: None };
-    store.execute(change, |room| room.room.decide(by, &command, &Limits::default())).await
+    let asker = asker(by);
+    store.execute(change, |room| room.room.decide(asker, &command, &Limits::default())).await
 }
 
 fn create() -> RoomCommand {
@@ -232,7 +237,7 @@ async fn the_framework_of_cqrs_es_works_on_it() {
     let key = plaza.to_string();
     let framework = CqrsFramework::new(store.clone(), vec![], Limits::default());
     let id = command();
-    let by_owner = |command| Ask { caller: owner, command };
+    let by_owner = |command| Ask { asker: asker(owner), command };
     framework.execute_with_metadata(&key, by_owner(create()), context(id, owner)).await.unwrap();
     for name in ["One", "Two", "Three", "Four"] {
         framework
@@ -244,7 +249,7 @@ async fn the_framework_of_cqrs_es_works_on_it() {
     let no = framework
         .execute_with_metadata(
             &key,
-            Ask { caller: guest, command: rename("Mine") },
+            Ask { asker: asker(guest), command: rename("Mine") },
             context(command(), guest),
         )
         .await;

@@ -8,6 +8,7 @@ use chasqui_read_model::{ReadModel, Store, Version};
 use chasqui_runtime::config::Config;
 use clap::Subcommand;
 
+use super::operator::record;
 use crate::{output, serve::connect, serve::model_settings};
 
 /// Versions of the views, each a fold of the whole log.
@@ -16,7 +17,11 @@ pub(crate) enum Projections {
     /// Shows every version: which one is read, how far each has come, what is parked.
     List,
     /// Begins to fold the log into a new version beside the one that is read.
-    Rebuild,
+    Rebuild {
+        /// Why; it is recorded.
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Makes a version the one that is read.
     Switch {
         /// The version, as `list` shows it.
@@ -24,11 +29,17 @@ pub(crate) enum Projections {
         /// Also when it is behind the one that is read now; answers then go back in time.
         #[arg(long)]
         force: bool,
+        /// Why; it is recorded.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Removes a version that is not read, with all that it holds.
     Drop {
         /// The version, as `list` shows it.
         version: Version,
+        /// Why; it is recorded.
+        #[arg(long)]
+        reason: Option<String>,
     },
 }
 
@@ -40,18 +51,23 @@ pub(super) async fn run(config: &Config, projections: Projections) -> anyhow::Re
             let reports = admin::list(&store, &log, config.chat.partitions).await?;
             if reports.is_empty() { "nothing has been projected yet".to_owned() } else { table(&reports) }
         }
-        Projections::Rebuild => {
+        Projections::Rebuild { reason } => {
+            let bus = connect(config, BusRole::Admin).await?;
+            record(&bus, "projections rebuild", vec![], reason).await?;
             let version = admin::rebuild(&store).await?;
             format!(
                 "{version} is being built; `list` shows how far it is, `switch {version}` makes it the one that is read"
             )
         }
-        Projections::Switch { version, force } => {
+        Projections::Switch { version, force, reason } => {
+            let bus = connect(config, BusRole::Admin).await?;
+            record(&bus, "projections switch", vec![version.to_string()], reason).await?;
             admin::switch(&store, version, force).await?;
             format!("{version} is the version that is read")
         }
-        Projections::Drop { version } => {
+        Projections::Drop { version, reason } => {
             let bus = connect(config, BusRole::Admin).await?;
+            record(&bus, "projections drop", vec![version.to_string()], reason).await?;
             let model = ReadModel::connect(&model_settings(config)).await?;
             admin::drop(&store, model.hot(), &bus, version).await?;
             format!("{version} is gone")

@@ -6,6 +6,7 @@ use chasqui_bus::{
 };
 use chasqui_runtime::config::Config;
 
+use super::operator;
 use crate::{output, serve::connect};
 
 pub(super) async fn plan(config: &Config) -> anyhow::Result<()> {
@@ -15,9 +16,18 @@ pub(super) async fn plan(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn apply(config: &Config, allow_destructive: bool) -> anyhow::Result<()> {
+pub(super) async fn apply(
+    config: &Config,
+    allow_destructive: bool,
+    reason: Option<String>,
+) -> anyhow::Result<()> {
     let bus = connect(config, BusRole::Admin).await?;
     let done = topology::apply(&bus, &wanted(config)?, allow_destructive).await?;
+    if !done.is_empty() {
+        // Afterwards: before the first time there is no log to record it in.
+        let changed = done.changes.iter().map(|change| change.stream().to_owned()).collect();
+        operator::record(&bus, "topology apply", changed, reason).await?;
+    }
     output::say(&done.to_string())?;
     Ok(())
 }

@@ -35,6 +35,14 @@ pub(crate) enum Command {
     Leave,
     /// Invites somebody into the open conversation.
     Invite(String),
+    /// Puts somebody out of the open room and keeps them out.
+    Ban(Sanction),
+    /// Lets somebody in again.
+    Unban(String),
+    /// Keeps somebody from posting in the open room.
+    Mute(Sanction),
+    /// Lets somebody post again.
+    Unmute(String),
     /// Lists who is in the open conversation.
     Who,
     /// Shows the last messages of the open conversation.
@@ -45,6 +53,17 @@ pub(crate) enum Command {
     Quit,
 }
 
+/// Whom, for how long, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sanction {
+    /// Their name.
+    pub(crate) name: String,
+    /// For how long, in milliseconds; until it is lifted without it.
+    pub(crate) ms: Option<i64>,
+    /// Why.
+    pub(crate) reason: Option<String>,
+}
+
 /// What `/help` says.
 pub(crate) const HELP: &str = "\
   /dm NAME          talk to somebody
@@ -53,6 +72,8 @@ pub(crate) const HELP: &str = "\
   /join NAME        join a public room, or one that you were invited to
   /create NAME      make a public room; /create private NAME makes one for invited people
   /invite NAME      invite somebody to the open room
+  /ban NAME [10m] [WHY]    put somebody out and keep them out; /unban NAME lifts it
+  /mute NAME [10m] [WHY]   keep somebody from posting; /unmute NAME lifts it
   /who              who is in the open room
   /history [N]      the last N messages
   /leave            leave the open room
@@ -94,6 +115,10 @@ fn command(word: &str, argument: &str) -> Result<Command, String> {
         },
         "leave" => Ok(Command::Leave),
         "invite" => needed("a user's name").map(Command::Invite),
+        "ban" => needed("a user's name").map(|rest| Command::Ban(sanction(&rest))),
+        "unban" => needed("a user's name").map(Command::Unban),
+        "mute" => needed("a user's name").map(|rest| Command::Mute(sanction(&rest))),
+        "unmute" => needed("a user's name").map(Command::Unmute),
         "who" => Ok(Command::Who),
         "history" if argument.is_empty() => Ok(Command::History(HISTORY)),
         "history" => match argument.parse() {
@@ -105,6 +130,31 @@ fn command(word: &str, argument: &str) -> Result<Command, String> {
         number if number.parse::<usize>().is_ok() => Ok(Command::Open(number.to_owned())),
         other => Err(format!("there is no /{other}; /help lists what there is")),
     }
+}
+
+/// `NAME [TIME] [WHY]`, the time as `30s`, `10m`, `2h` or `7d`.
+fn sanction(rest: &str) -> Sanction {
+    let (name, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let rest = rest.trim();
+    let (first, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let (ms, reason) = match duration(first) {
+        Some(ms) => (Some(ms), why.trim()),
+        None => (None, rest),
+    };
+    let reason = (!reason.is_empty()).then(|| reason.to_owned());
+    Sanction { name: name.to_owned(), ms, reason }
+}
+
+fn duration(text: &str) -> Option<i64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text.strip_prefix(digits)? {
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    digits.parse::<i64>().ok().filter(|count| *count > 0)?.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -123,6 +173,14 @@ mod tests {
         assert_eq!(parse("/2"), command(Command::Open("2".to_owned())));
         assert_eq!(parse("/history"), command(Command::History(20)));
         assert_eq!(parse("/history 5"), command(Command::History(5)));
+        let mute = |ms, reason: Option<&str>| {
+            command(Command::Mute(Sanction { name: "ana".to_owned(), ms, reason: reason.map(str::to_owned) }))
+        };
+        assert_eq!(parse("/mute ana"), mute(None, None));
+        assert_eq!(parse("/mute ana 10m"), mute(Some(600_000), None));
+        assert_eq!(parse("/mute ana 2h too loud"), mute(Some(7_200_000), Some("too loud")));
+        assert_eq!(parse("/mute ana too loud"), mute(None, Some("too loud")));
+        assert_eq!(parse("/mute ana 0m"), mute(None, Some("0m")));
         let create = |private, name: &str| command(Command::Create { private, name: name.to_owned() });
         assert_eq!(parse("/create the plaza"), create(false, "the plaza"));
         assert_eq!(parse("/create private the hut"), create(true, "the hut"));
@@ -141,7 +199,10 @@ mod tests {
 
     #[test]
     fn help_names_every_command() {
-        for word in ["dm", "rooms", "open", "join", "create", "invite", "who", "history", "leave", "quit"] {
+        for word in [
+            "dm", "rooms", "open", "join", "create", "invite", "ban", "mute", "who", "history", "leave",
+            "quit",
+        ] {
             assert!(HELP.contains(&format!("/{word} ")), "{word}");
             assert!(
                 !matches!(parse(&format!("/{word} x")), Typed::Wrong(why) if why.contains("there is no")),

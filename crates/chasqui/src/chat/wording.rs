@@ -50,7 +50,11 @@ pub(crate) fn people(item: &Item) -> [UserId; 2] {
         | Happening::Left { user }
         | Happening::Invited { user }
         | Happening::Removed { user, .. }
-        | Happening::RoleChanged { user, .. } => *user,
+        | Happening::RoleChanged { user, .. }
+        | Happening::Banned { user, .. }
+        | Happening::Unbanned { user }
+        | Happening::Muted { user, .. }
+        | Happening::Unmuted { user } => *user,
         Happening::Message { .. } | Happening::Created { .. } | Happening::Renamed { .. } => item.by,
     };
     [item.by, about]
@@ -73,9 +77,24 @@ pub(crate) fn entry(item: &Item, now: Timestamp, name: impl Fn(UserId) -> String
             format!("{at} -- {by} removed {}: {}", name(*user), safe(reason))
         }
         Happening::RoleChanged { user, role } => {
-            format!("{at} -- {by} made {} {}", name(*user), format!("{role:?}").to_lowercase())
+            format!("{at} -- {by} made {} {}", name(*user), role.as_str())
         }
+        Happening::Banned { user, until, reason } => {
+            format!("{at} -- {by} banned {}{}", name(*user), term(*until, reason.as_deref(), now))
+        }
+        Happening::Unbanned { user } => format!("{at} -- {by} lifted the ban of {}", name(*user)),
+        Happening::Muted { user, until, reason } => {
+            format!("{at} -- {by} muted {}{}", name(*user), term(*until, reason.as_deref(), now))
+        }
+        Happening::Unmuted { user } => format!("{at} -- {by} lets {} speak again", name(*user)),
     }
+}
+
+/// For how long and why, behind what was done.
+fn term(until: Option<Timestamp>, reason: Option<&str>, now: Timestamp) -> String {
+    let until = until.map_or_else(String::new, |until| format!(" until {}", moment(until, now)));
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", safe(reason)));
+    format!("{until}{reason}")
 }
 
 /// A conversation in a list.

@@ -46,8 +46,15 @@ impl Known {
             }
             Happening::Created { .. } => (item.by, true),
             Happening::Joined { user } => (*user, true),
-            Happening::Left { user } | Happening::Removed { user, .. } => (*user, false),
-            Happening::Renamed { .. } | Happening::Invited { .. } | Happening::RoleChanged { .. } => return,
+            Happening::Left { user } | Happening::Removed { user, .. } | Happening::Banned { user, .. } => {
+                (*user, false)
+            }
+            Happening::Renamed { .. }
+            | Happening::Invited { .. }
+            | Happening::RoleChanged { .. }
+            | Happening::Unbanned { .. }
+            | Happening::Muted { .. }
+            | Happening::Unmuted { .. } => return,
         };
         let change = Change { user, at: item.at, entered };
         self.changes.push(Stored { seq: item.seq, change, by_this_importer });

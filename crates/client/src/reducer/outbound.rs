@@ -154,6 +154,10 @@ impl Key {
             ClientFrame::Invite(command) => command.id,
             ClientFrame::Remove(command) => command.id,
             ClientFrame::ChangeRole(command) => command.id,
+            ClientFrame::Ban(command) => command.id,
+            ClientFrame::Unban(command) => command.id,
+            ClientFrame::Mute(command) => command.id,
+            ClientFrame::Unmute(command) => command.id,
             ClientFrame::Send(command) => command.id,
             ClientFrame::Hello(_)
             | ClientFrame::Renew { .. }

@@ -36,7 +36,11 @@ impl Had {
             | Happening::Left { .. }
             | Happening::Invited { .. }
             | Happening::Removed { .. }
-            | Happening::RoleChanged { .. } => &mut self.other,
+            | Happening::RoleChanged { .. }
+            | Happening::Banned { .. }
+            | Happening::Unbanned { .. }
+            | Happening::Muted { .. }
+            | Happening::Unmuted { .. } => &mut self.other,
         }
     }
 }

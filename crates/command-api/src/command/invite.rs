@@ -20,9 +20,9 @@ use crate::{
     security(("access_token" = [])),
     responses(
         (status = 200, description = "Recorded, or so already", body = Accepted),
-        (status = 403, description = "`not-a-member`", body = Problem),
+        (status = 403, description = "`not-a-member`, `role-too-low`", body = Problem),
         (status = 404, description = "`room-not-found`, `user-not-found`", body = Problem),
-        (status = 409, description = "`room-full`, `not-in-direct`", body = Problem),
+        (status = 409, description = "`room-full`, `not-in-direct`, `target-banned`", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(

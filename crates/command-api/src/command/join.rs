@@ -20,7 +20,7 @@ use crate::{
     security(("access_token" = [])),
     responses(
         (status = 200, description = "Recorded, or so already", body = Accepted),
-        (status = 403, description = "`invitation-needed`; `forbidden` with `on_behalf` and without the right to import", body = Problem),
+        (status = 403, description = "`invitation-needed`, `banned`; `forbidden` with `on_behalf` and without the right to import", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
         (status = 409, description = "`room-full`", body = Problem),
     )

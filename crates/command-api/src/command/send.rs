@@ -34,7 +34,7 @@ use crate::{
     responses(
         (status = 200, description = "Recorded", body = Accepted),
         (status = 400, description = "`malformed`, `size`, `id-in-future`", body = Problem),
-        (status = 403, description = "`not-a-member`", body = Problem),
+        (status = 403, description = "`not-a-member`, `muted`", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
         (status = 503, description = "`unavailable`; for a retry also `not-yet-projected`", body = Problem),
         (status = 504, description = "`unknown`: send the same again with the same id", body = Problem),
@@ -58,12 +58,14 @@ pub(crate) async fn endpoint(
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Send) -> Result<Accepted, Problem> {
     let Send { id, room, body, replies_to, retry: _, on_behalf } = command;
-    let Authorship { by, at, import } = Authorship::of(caller, id, on_behalf, now())?;
+    let authorship = Authorship::of(caller, id, on_behalf, now())?;
+    let Authorship { by, at, import } = authorship;
+    let asker = authorship.asker(caller);
     let mut state = api.room(room).await?;
-    if state.room.member(by).is_err() {
+    if state.room.member(by).is_err() || state.room.mute(by, asker.at).is_some() {
         state = api.newest_room(room).await?;
     }
-    let posted = state.room.decide_post(by, body, replies_to, &api.limits);
+    let posted = state.room.decide_post(asker, body, replies_to, &api.limits);
     let event = MessageEvent::Posted(posted.map_err(|rejection| refusal::rejected(&rejection))?);
     let envelope = Envelope { id, at, by, basis: state.seq, import, event };
     let trace = caller.trace.child(random_bytes()).header_value();

@@ -4,6 +4,8 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 
+const NOW: Timestamp = Timestamp(1000);
+
 fn info(kind: Kind) -> RoomInfo {
     RoomInfo {
         room: RoomId::new(Partition::from_low_bits(0), Timestamp(1), [1; 10]),
@@ -27,13 +29,15 @@ fn membership(standing: MemberStanding) -> Membership {
         earlier: vec![],
         delivered: 0,
         read: 0,
+        ban: None,
+        muted: None,
     }
 }
 
 /// From where the room is seen, or the code of the refusal; and whether its receipts are.
 fn seen(kind: Kind, standing: Option<MemberStanding>) -> (Result<Seq, &'static str>, bool) {
     let membership = standing.map(membership);
-    match judge(info(kind), membership.as_ref()) {
+    match judge(info(kind), membership.as_ref(), NOW) {
         Ok(access) => (Ok(access.visible.from), access.members_only().is_ok()),
         Err(problem) => (Err(problem.code.as_str()), false),
     }
@@ -57,6 +61,25 @@ fn public_rooms_are_open_and_others_are_their_members_business() {
 
 #[test]
 fn what_came_before_the_join_is_not_shown() {
-    let access = judge(info(Kind::Private), Some(&membership(MemberStanding::Joined))).unwrap();
+    let access = judge(info(Kind::Private), Some(&membership(MemberStanding::Joined)), NOW).unwrap();
     assert!(!access.shows(6) && access.shows(7) && access.shows(8));
+}
+
+#[test]
+fn who_is_banned_sees_nothing_while_that_lasts() {
+    let banned = |until| Membership {
+        ban: Some(chasqui_read_model::Ban {
+            by: UserId::new(Timestamp(1), [1; 10]),
+            at: Timestamp(1),
+            term: chasqui_domain::room::Term { until },
+            reason: None,
+        }),
+        ..membership(MemberStanding::Banned)
+    };
+    let seen =
+        |kind, until| judge(info(kind), Some(&banned(until)), NOW).map(drop).map_err(|p| p.code.as_str());
+    assert_eq!(seen(Kind::Public, None), Err("banned"));
+    assert_eq!(seen(Kind::Public, Some(Timestamp(NOW.0 + 1))), Err("banned"));
+    assert_eq!(seen(Kind::Public, Some(NOW)), Ok(()));
+    assert_eq!(seen(Kind::Private, Some(NOW)), Err("room-not-found"));
 }

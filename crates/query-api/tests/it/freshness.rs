@@ -82,6 +82,7 @@ async fn an_edge_is_answered_as_http_is() {
         (Query::Conversation { room }, format!("/v1/conversations/{room}")),
         (Query::PublicRooms { name: "Pl".to_owned() }, "/v1/rooms?name=Pl".to_owned()),
         (Query::Members { room, after: None, limit: None }, format!("/v1/rooms/{room}/members")),
+        (Query::Bans { room, after: None, limit: None }, format!("/v1/rooms/{room}/bans")),
         (
             Query::History { room, page: chasqui_protocol::query::Page::Before(seq), limit: Some(5) },
             format!("/v1/rooms/{room}/messages?before={seq}&limit=5"),

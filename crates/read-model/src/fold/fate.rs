@@ -67,11 +67,11 @@ impl Fold {
         envelope: &Envelope<Fact>,
     ) -> Result<Option<VoidReason>, Missing> {
         let Envelope { by, basis, id, .. } = envelope;
-        let verdict = match record.trail.verdict(*by, *basis, seq) {
+        let verdict = match record.trail.verdict(*by, *basis, envelope.recorded_at(), seq) {
             Verdict::Unknown => match &record.lane {
                 Some(lane) if lane.after <= *basis && seq <= lane.before => {
                     let facts = lane.facts.iter().map(|(seq, event)| (*seq, event));
-                    judgement::verdict_from(facts, *by, *basis, seq)
+                    judgement::verdict_from(facts, *by, *basis, envelope.recorded_at(), seq)
                 }
                 _ => return Err(Missing::Lane { room, after: *basis, before: seq }),
             },

@@ -15,7 +15,11 @@ pub(super) fn of_room(batch: &mut Batch, entry: &Entry<'_>, event: &RoomEvent) {
         RoomEvent::MemberInvited(invited) => (NoticeKind::Invited, vec![invited.user]),
         RoomEvent::MemberRemoved(removed) => (NoticeKind::Removed, vec![removed.user]),
         RoomEvent::MemberRoleChanged(changed) => (NoticeKind::RoleChanged, vec![changed.user]),
-        RoomEvent::Renamed(_) => return,
+        RoomEvent::MemberBanned(banned) => (NoticeKind::Removed, vec![banned.user]),
+        RoomEvent::Renamed(_)
+        | RoomEvent::MemberUnbanned(_)
+        | RoomEvent::MemberMuted(_)
+        | RoomEvent::MemberUnmuted(_) => return,
     };
     let notice = Notice::of_room(kind, entry.room, entry.seq);
     batch.notices.extend(users.into_iter().map(|user| (user, notice)));

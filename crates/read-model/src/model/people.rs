@@ -7,11 +7,13 @@ use chasqui_events::{
     receipts::Mark,
     room::{Kind, Role},
 };
-use chasqui_protocol::query::{Conversation, Members, Profile, PublicRoom, Receipts, RoomMember};
+use chasqui_protocol::query::{
+    Acts, Ban, Bans, Conversation, Members, Muted, Profile, PublicRoom, Receipts, RoomMember,
+};
 
 use super::ReadModel;
 use crate::{
-    MemberStanding, Membership, ReadError, RoomInfo, RoomMembers,
+    MemberStanding, Membership, ReadError, RoomInfo, RoomMembers, Version,
     view::{
         members::{self, MemberDoc},
         rooms::{self, RoomDoc},
@@ -66,6 +68,15 @@ impl ReadModel {
         self.sessions(version).revoked(sessions).await
     }
 
+    /// What was decided about accounts and what operators did, in order, after this place.
+    pub async fn acts(&self, after: Seq, about: Option<UserId>, limit: usize) -> Result<Acts, ReadError> {
+        let version = self.version().await;
+        let mut acts = self.audit(version).page(after, about, limit.saturating_add(1)).await?;
+        let more = acts.len() > limit;
+        acts.truncate(limit);
+        Ok(Acts { acts, more })
+    }
+
     /// The rooms that a user is in or invited to, the most recently active first.
     pub async fn conversations(&self, user: UserId) -> Result<Vec<Conversation>, ReadError> {
         let version = self.version().await;
@@ -108,15 +119,42 @@ impl ReadModel {
         let more = found.len() > limit;
         found.truncate(limit);
         let ids: Vec<UserId> = found.iter().map(|member| member.membership.user).collect();
-        let profiles = self.users(version).profiles(&ids).await?;
-        let mut names: HashMap<UserId, String> =
-            profiles.into_iter().map(|profile| (profile.user, profile.name)).collect();
+        let mut names = self.names(version, &ids).await?;
         let member = |member: MemberDoc| {
-            let Membership { user, standing, role, .. } = member.membership;
+            let Membership { user, standing, role, muted, .. } = member.membership;
             let name = names.remove(&user).unwrap_or_default();
-            standing.present().map(|standing| RoomMember { user, name, standing, role })
+            let muted = muted.map(|term| Muted { until: term.until });
+            standing.present().map(|standing| RoomMember { user, name, standing, role, muted })
         };
         Ok(Members { members: found.into_iter().filter_map(member).collect(), more })
+    }
+
+    /// Who is banned from a room, by id, after this one.
+    pub async fn bans(&self, room: RoomId, after: Option<UserId>, limit: usize) -> Result<Bans, ReadError> {
+        let version = self.version().await;
+        let mut found = self.members_view(version).banned(room, after, limit.saturating_add(1)).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let ids: Vec<UserId> = found.iter().map(|member| member.membership.user).collect();
+        let mut names = self.names(version, &ids).await?;
+        let ban = |member: MemberDoc| {
+            let Membership { user, ban, .. } = member.membership;
+            let name = names.remove(&user).unwrap_or_default();
+            ban.map(|ban| Ban {
+                user,
+                name,
+                by: ban.by,
+                at: ban.at,
+                until: ban.term.until,
+                reason: ban.reason,
+            })
+        };
+        Ok(Bans { bans: found.into_iter().filter_map(ban).collect(), more })
+    }
+
+    async fn names(&self, version: Version, users: &[UserId]) -> Result<HashMap<UserId, String>, ReadError> {
+        let profiles = self.users(version).profiles(users).await?;
+        Ok(profiles.into_iter().map(|profile| (profile.user, profile.name)).collect())
     }
 
     /// Whose marks reach a message, and all marks of the room. Its author is in neither list.

@@ -29,7 +29,10 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | IdentityEvent::SessionRevoked(_),
         )
         | Fact::Account(
-            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
+            AccountEvent::RoleChanged(_)
+            | AccountEvent::Suspended(_)
+            | AccountEvent::Reinstated(_)
+            | AccountEvent::OperatorActed(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
         | Fact::Receipt(ReceiptEvent::Moved(_))
@@ -40,7 +43,11 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | RoomEvent::MemberLeft(_)
             | RoomEvent::MemberInvited(_)
             | RoomEvent::MemberRemoved(_)
-            | RoomEvent::MemberRoleChanged(_),
+            | RoomEvent::MemberRoleChanged(_)
+            | RoomEvent::MemberBanned(_)
+            | RoomEvent::MemberUnbanned(_)
+            | RoomEvent::MemberMuted(_)
+            | RoomEvent::MemberUnmuted(_),
         ) => {}
     }
 }

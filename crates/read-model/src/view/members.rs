@@ -9,8 +9,9 @@ mod state;
 use std::collections::HashMap;
 
 use bson::{Bson, Document, doc};
+use chasqui_domain::room::Term;
 use chasqui_events::{
-    Fact, RoomId, Seq, UserId,
+    Fact, RoomId, Seq, Timestamp, UserId,
     account::AccountEvent,
     identity::IdentityEvent,
     message::MessageEvent,
@@ -26,7 +27,7 @@ use crate::{
     stored::{self, Fields},
 };
 pub(crate) use changes::{Changes, Raise};
-pub use state::{MemberStanding, MemberState};
+pub use state::{Ban, MemberStanding, MemberState};
 
 /// One person's relation to one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,10 @@ pub struct Membership {
     pub delivered: Seq,
     /// They have read everything up to here.
     pub read: Seq,
+    /// The ban that they are under; it may have ended by itself.
+    pub ban: Option<Ban>,
+    /// For how long they may not post; it may have ended by itself.
+    pub muted: Option<Term>,
 }
 
 /// Everybody in a room.
@@ -69,6 +74,10 @@ pub(crate) fn touched(event: &RoomEvent) -> Vec<UserId> {
         RoomEvent::MemberInvited(invited) => vec![invited.user],
         RoomEvent::MemberRemoved(removed) => vec![removed.user],
         RoomEvent::MemberRoleChanged(changed) => vec![changed.user],
+        RoomEvent::MemberBanned(banned) => vec![banned.user],
+        RoomEvent::MemberUnbanned(unbanned) => vec![unbanned.user],
+        RoomEvent::MemberMuted(muted) => vec![muted.user],
+        RoomEvent::MemberUnmuted(unmuted) => vec![unmuted.user],
         RoomEvent::Renamed(_) => vec![],
     }
 }
@@ -113,7 +122,10 @@ pub(crate) fn apply(
             | IdentityEvent::DirectClaimed(_),
         )
         | Fact::Account(
-            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
+            AccountEvent::RoleChanged(_)
+            | AccountEvent::Suspended(_)
+            | AccountEvent::Reinstated(_)
+            | AccountEvent::OperatorActed(_),
         ) => 0,
     }
 }
@@ -154,15 +166,43 @@ fn apply_state(
         RoomEvent::MemberRemoved(removed) => {
             end(fact.room, removed.user, MemberStanding::Removed, seq, known, changes)
         }
-        RoomEvent::MemberRoleChanged(event) => match known.get(&event.user).and_then(Option::as_ref) {
-            Some(before) => {
-                let state = MemberState { role: event.role, ..before.clone() };
-                set(fact.room, event.user, state, known, changes)
+        RoomEvent::MemberRoleChanged(event) => {
+            alter(fact.room, event.user, known, changes, |state| state.role = event.role)
+        }
+        RoomEvent::MemberBanned(banned) => {
+            let term = Term { until: banned.until };
+            let ban = Ban { by: fact.by(), at: fact.at(), term, reason: banned.reason.clone() };
+            let before = known.get(&banned.user).and_then(Option::as_ref);
+            let state = MemberState::banned(before, ban, seq);
+            set(fact.room, banned.user, state, known, changes)
+        }
+        RoomEvent::MemberUnbanned(unbanned) => alter(fact.room, unbanned.user, known, changes, |state| {
+            if state.standing == MemberStanding::Banned {
+                state.standing = MemberStanding::Removed;
+                state.ban = None;
             }
-            None => 0,
-        },
+        }),
+        RoomEvent::MemberMuted(muted) => alter(fact.room, muted.user, known, changes, |state| {
+            state.muted = Some(Term { until: muted.until });
+        }),
+        RoomEvent::MemberUnmuted(unmuted) => {
+            alter(fact.room, unmuted.user, known, changes, |state| state.muted = None)
+        }
         RoomEvent::Renamed(_) => 0,
     }
+}
+
+/// Changes something about somebody who has, or had, to do with the room.
+fn alter(
+    room: RoomId,
+    user: UserId,
+    known: &mut Known,
+    changes: &mut Changes,
+    change: impl FnOnce(&mut MemberState),
+) -> i64 {
+    let Some(mut state) = known.get(&user).and_then(Option::as_ref).cloned() else { return 0 };
+    change(&mut state);
+    set(room, user, state, known, changes)
 }
 
 fn end(
@@ -213,7 +253,35 @@ fn state_fields(room: RoomId, user: UserId, state: &MemberState) -> Document {
         "since": stored::seq(state.since),
         "until": state.until.map_or(Bson::Null, stored::seq),
         "earlier": earlier,
+        "banned": state.ban.is_some(),
+        "ban": state.ban.as_ref().map_or(Bson::Null, |ban| Bson::Document(ban_fields(ban))),
+        "muted": state.muted.map_or(Bson::Null, |term| Bson::Document(term_fields(term))),
     }
+}
+
+fn term_fields(term: Term) -> Document {
+    doc! { "until": term.until.map_or(Bson::Null, |until| Bson::Int64(until.millis())) }
+}
+
+fn ban_fields(ban: &Ban) -> Document {
+    let mut fields = term_fields(ban.term);
+    fields.insert("by", stored::user(ban.by));
+    fields.insert("at", ban.at.millis());
+    fields.insert("reason", ban.reason.clone());
+    fields
+}
+
+fn read_term(fields: &Fields<'_>) -> Result<Term, ReadError> {
+    Ok(Term { until: fields.optional("until", Fields::signed)?.map(Timestamp) })
+}
+
+fn read_ban(fields: &Fields<'_>) -> Result<Ban, ReadError> {
+    Ok(Ban {
+        by: fields.user("by")?,
+        at: Timestamp(fields.signed("at")?),
+        term: read_term(fields)?,
+        reason: fields.optional("reason", Fields::text)?.map(str::to_owned),
+    })
 }
 
 /// A stored member: the state, the marks, and how many messages they have seen.
@@ -238,13 +306,15 @@ impl MemberDoc {
             earlier: fields.ranges("earlier")?,
             delivered: fields.number("delivered")?,
             read: fields.number("read")?,
+            ban: fields.optional("ban", Fields::inner)?.as_ref().map(read_ban).transpose()?,
+            muted: fields.optional("muted", Fields::inner)?.as_ref().map(read_term).transpose()?,
         };
         Ok(Self { membership, seen: fields.number("seen")? })
     }
 
     pub(crate) fn state(self) -> MemberState {
-        let Membership { standing, role, since, until, earlier, .. } = self.membership;
-        MemberState { standing, role, since, until, earlier }
+        let Membership { standing, role, since, until, earlier, ban, muted, .. } = self.membership;
+        MemberState { standing, role, since, until, earlier, ban, muted }
     }
 }
 
@@ -252,6 +322,7 @@ pub(crate) fn indexes() -> Vec<Document> {
     vec![
         doc! { "name": "user", "key": { "user": 1 } },
         doc! { "name": "room_present_user", "key": { "room": 1, "present": 1, "user": 1 } },
+        doc! { "name": "room_banned_user", "key": { "room": 1, "banned": 1, "user": 1 } },
     ]
 }
 
@@ -295,11 +366,31 @@ impl Members<'_> {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<MemberDoc>, ReadError> {
-        let mut filter = doc! { "room": stored::room(room), "present": true };
+        self.page_of("present", room, after, limit).await
+    }
+
+    /// At most `limit` of those who are banned, after this one, by id.
+    pub(crate) async fn banned(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberDoc>, ReadError> {
+        self.page_of("banned", room, after, limit).await
+    }
+
+    async fn page_of(
+        &self,
+        which: &'static str,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberDoc>, ReadError> {
+        let mut filter = doc! { "room": stored::room(room), which: true };
         if let Some(after) = after {
             filter.insert("user", doc! { "$gt": stored::user(after) });
         }
-        let order = doc! { "room": 1, "present": 1, "user": 1 };
+        let order = doc! { "room": 1, which: 1, "user": 1 };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let documents: Vec<Document> =
             self.collection().find(filter).sort(order).limit(limit).await?.try_collect().await?;

@@ -143,7 +143,10 @@ impl RoomDoc {
                 | IdentityEvent::DirectClaimed(_),
             )
             | Fact::Account(
-                AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
+                AccountEvent::RoleChanged(_)
+                | AccountEvent::Suspended(_)
+                | AccountEvent::Reinstated(_)
+                | AccountEvent::OperatorActed(_),
             ) => None,
         }
     }
@@ -162,7 +165,11 @@ impl RoomDoc {
             | RoomEvent::MemberLeft(_)
             | RoomEvent::MemberInvited(_)
             | RoomEvent::MemberRemoved(_)
-            | RoomEvent::MemberRoleChanged(_) => {}
+            | RoomEvent::MemberRoleChanged(_)
+            | RoomEvent::MemberBanned(_)
+            | RoomEvent::MemberUnbanned(_)
+            | RoomEvent::MemberMuted(_)
+            | RoomEvent::MemberUnmuted(_) => {}
         }
     }
 

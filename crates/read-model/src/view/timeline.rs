@@ -6,8 +6,12 @@
 
 use bson::{Bson, Document, doc};
 use chasqui_events::{
-    CommandId, Fact, RoomId, Seq, UserId, account::AccountEvent, identity::IdentityEvent,
-    message::MessageEvent, receipts::ReceiptEvent, room::RoomEvent,
+    CommandId, Fact, RoomId, Seq, Timestamp, UserId,
+    account::AccountEvent,
+    identity::IdentityEvent,
+    message::MessageEvent,
+    receipts::ReceiptEvent,
+    room::{MemberBanned, MemberMuted, RoomEvent},
 };
 use chasqui_protocol::{Happening, Item};
 use futures::TryStreamExt as _;
@@ -48,6 +52,16 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
         Fact::Room(RoomEvent::MemberRoleChanged(changed)) => {
             Happening::RoleChanged { user: changed.user, role: changed.role }
         }
+        Fact::Room(RoomEvent::MemberBanned(banned)) => {
+            let MemberBanned { user, until, reason } = banned.clone();
+            Happening::Banned { user, until, reason }
+        }
+        Fact::Room(RoomEvent::MemberUnbanned(unbanned)) => Happening::Unbanned { user: unbanned.user },
+        Fact::Room(RoomEvent::MemberMuted(muted)) => {
+            let MemberMuted { user, until, reason } = muted.clone();
+            Happening::Muted { user, until, reason }
+        }
+        Fact::Room(RoomEvent::MemberUnmuted(unmuted)) => Happening::Unmuted { user: unmuted.user },
         Fact::Receipt(ReceiptEvent::Moved(_))
         | Fact::Identity(
             IdentityEvent::Registered(_)
@@ -57,7 +71,10 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
             | IdentityEvent::DirectClaimed(_),
         )
         | Fact::Account(
-            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
+            AccountEvent::RoleChanged(_)
+            | AccountEvent::Suspended(_)
+            | AccountEvent::Reinstated(_)
+            | AccountEvent::OperatorActed(_),
         ) => return None,
     };
     Some(Item {
@@ -122,6 +139,29 @@ fn add_happening(what: &Happening, document: &mut Document) {
             let role = stored::role_name(*role);
             document.extend(doc! { "what": "role_changed", "user": stored::user(*user), "role": role });
         }
+        Happening::Banned { user, until, reason } => {
+            document.extend(doc! { "what": "banned", "user": stored::user(*user) });
+            add_term(*until, reason.as_deref(), document);
+        }
+        Happening::Unbanned { user } => {
+            document.extend(doc! { "what": "unbanned", "user": stored::user(*user) });
+        }
+        Happening::Muted { user, until, reason } => {
+            document.extend(doc! { "what": "muted", "user": stored::user(*user) });
+            add_term(*until, reason.as_deref(), document);
+        }
+        Happening::Unmuted { user } => {
+            document.extend(doc! { "what": "unmuted", "user": stored::user(*user) });
+        }
+    }
+}
+
+fn add_term(until: Option<Timestamp>, reason: Option<&str>, document: &mut Document) {
+    if let Some(until) = until {
+        document.insert("until", until.millis());
+    }
+    if let Some(reason) = reason {
+        document.insert("reason", reason);
     }
 }
 
@@ -150,13 +190,26 @@ fn read_happening(fields: &Fields<'_>) -> Result<Happening, ReadError> {
         "joined" => Happening::Joined { user: fields.user("user")? },
         "left" => Happening::Left { user: fields.user("user")? },
         "invited" => Happening::Invited { user: fields.user("user")? },
-        "removed" => Happening::Removed {
+        "removed" => Happening::Removed { user: fields.user("user")?, reason: reason(fields)? },
+        "banned" => Happening::Banned {
             user: fields.user("user")?,
-            reason: fields.optional("reason", |fields, name| fields.text(name).map(str::to_owned))?,
+            until: fields.optional("until", Fields::moment)?,
+            reason: reason(fields)?,
         },
+        "unbanned" => Happening::Unbanned { user: fields.user("user")? },
+        "muted" => Happening::Muted {
+            user: fields.user("user")?,
+            until: fields.optional("until", Fields::moment)?,
+            reason: reason(fields)?,
+        },
+        "unmuted" => Happening::Unmuted { user: fields.user("user")? },
         "role_changed" => Happening::RoleChanged { user: fields.user("user")?, role: fields.role("role")? },
         _ => return Err(fields.wrong("what")),
     })
+}
+
+fn reason(fields: &Fields<'_>) -> Result<Option<String>, ReadError> {
+    fields.optional("reason", |fields, name| fields.text(name).map(str::to_owned))
 }
 
 pub(crate) fn indexes() -> Vec<Document> {
@@ -308,6 +361,11 @@ mod tests {
             Happening::Removed { user, reason: None },
             Happening::Removed { user, reason: Some("spam".to_owned()) },
             Happening::RoleChanged { user, role: Role::Moderator },
+            Happening::Banned { user, until: Some(Timestamp(9)), reason: Some("spam".to_owned()) },
+            Happening::Banned { user, until: None, reason: None },
+            Happening::Unbanned { user },
+            Happening::Muted { user, until: Some(Timestamp(9)), reason: None },
+            Happening::Unmuted { user },
         ];
         for (imported_by, what) in [None, Some(user)].into_iter().cycle().zip(happenings) {
             let item = Item { room, seq: 9, at: Timestamp(8), by: user, imported_by, what };

@@ -62,7 +62,10 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
             | IdentityEvent::DirectClaimed(_),
         )
         | Fact::Account(
-            AccountEvent::RoleChanged(_) | AccountEvent::Suspended(_) | AccountEvent::Reinstated(_),
+            AccountEvent::RoleChanged(_)
+            | AccountEvent::Suspended(_)
+            | AccountEvent::Reinstated(_)
+            | AccountEvent::OperatorActed(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
         | Fact::Receipt(ReceiptEvent::Moved(_))
@@ -73,7 +76,11 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
             | RoomEvent::MemberLeft(_)
             | RoomEvent::MemberInvited(_)
             | RoomEvent::MemberRemoved(_)
-            | RoomEvent::MemberRoleChanged(_),
+            | RoomEvent::MemberRoleChanged(_)
+            | RoomEvent::MemberBanned(_)
+            | RoomEvent::MemberUnbanned(_)
+            | RoomEvent::MemberMuted(_)
+            | RoomEvent::MemberUnmuted(_),
         ) => {}
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use chasqui_bus::Log;
 use chasqui_events::{
-    CommandId, Event as _, Fact, RoomId, Seq, UserId,
+    CommandId, Event as _, Fact, RoomId, Seq, Timestamp, UserId,
     message::MessageEvent,
     receipts::{Mark, ReceiptEvent},
     room::RoomEvent,
@@ -26,7 +26,7 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct ExpectedRoom {
     pub(super) entries: Vec<Entry>,
-    /// Author and id of messages whose author was not a member any more.
+    /// Author and id of messages whose author was not a member any more, or muted.
     pub(super) void: HashSet<(UserId, CommandId)>,
     /// Places of messages that had been stored before.
     pub(super) repeated: HashSet<Seq>,
@@ -36,6 +36,8 @@ pub(super) struct ExpectedRoom {
     asides: HashMap<UserId, HashSet<Seq>>,
     marks: HashMap<UserId, Mark>,
     ids: HashSet<(UserId, CommandId)>,
+    /// Who may not post, and until when.
+    mutes: HashMap<UserId, Option<Timestamp>>,
 }
 
 impl ExpectedRoom {
@@ -101,16 +103,27 @@ impl ExpectedRoom {
                 self.aside(removed.user, seq);
                 self.leave(removed.user, seq);
             }
-            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => {}
+            RoomEvent::MemberBanned(banned) => {
+                self.aside(banned.user, seq);
+                self.leave(banned.user, seq);
+            }
+            RoomEvent::MemberMuted(muted) => {
+                self.mutes.insert(muted.user, muted.until);
+            }
+            RoomEvent::MemberUnmuted(unmuted) => {
+                self.mutes.remove(&unmuted.user);
+            }
+            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) | RoomEvent::MemberUnbanned(_) => {}
         }
         self.entries.push(Entry { seq, message: None });
     }
 
-    fn apply_message(&mut self, seq: Seq, by: UserId, id: CommandId, event: MessageEvent) {
+    fn apply_message(&mut self, seq: Seq, by: UserId, id: CommandId, at: Timestamp, event: MessageEvent) {
         let MessageEvent::Posted(posted) = event;
+        let muted = self.mutes.get(&by).is_some_and(|until| until.is_none_or(|until| at < until));
         if !self.ids.insert((by, id)) {
             self.repeated.insert(seq);
-        } else if self.is_member(by) {
+        } else if self.is_member(by) && !muted {
             let message = Message { seq, by, id, body: posted.body };
             self.entries.push(Entry { seq, message: Some(message) });
         } else {
@@ -157,9 +170,10 @@ async fn partition(log: Log, stream: Stream) -> HashMap<RoomId, ExpectedRoom> {
         let room = rooms.entry(id).or_default();
         let fact = stored.decode::<Fact>().unwrap_or_else(|error| panic!("{stored:?}: {error}"));
         assert_eq!(stored.msg_id, Some(fact.id), "{} is stored under another id", fact.event.type_name());
+        let at = fact.recorded_at();
         match fact.event {
             Fact::Room(event) => room.apply_state(stored.seq, &event),
-            Fact::Message(event) => room.apply_message(stored.seq, fact.by, fact.id, event),
+            Fact::Message(event) => room.apply_message(stored.seq, fact.by, fact.id, at, event),
             Fact::Receipt(event) => room.apply_receipts(&event),
             Fact::Identity(event) => panic!("{} in {stream}", event.type_name()),
             Fact::Account(event) => panic!("{} in {stream}", event.type_name()),

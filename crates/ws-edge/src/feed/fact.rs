@@ -7,8 +7,8 @@ use chasqui_events::{
     message::MessageEvent,
     receipts::ReceiptEvent,
     room::{
-        Created, MemberInvited, MemberJoined, MemberLeft, MemberRemoved, MemberRoleChanged, Renamed,
-        RoomEvent,
+        Created, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted, MemberRemoved,
+        MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, RoomEvent,
     },
 };
 use chasqui_protocol::{Happening, Item};
@@ -72,6 +72,14 @@ pub(crate) fn state_item(room: RoomId, seq: Seq, envelope: &Envelope<RoomEvent>)
         RoomEvent::MemberRoleChanged(MemberRoleChanged { user, role }) => {
             Happening::RoleChanged { user: *user, role: *role }
         }
+        RoomEvent::MemberBanned(MemberBanned { user, until, reason }) => {
+            Happening::Banned { user: *user, until: *until, reason: reason.clone() }
+        }
+        RoomEvent::MemberUnbanned(MemberUnbanned { user }) => Happening::Unbanned { user: *user },
+        RoomEvent::MemberMuted(MemberMuted { user, until, reason }) => {
+            Happening::Muted { user: *user, until: *until, reason: reason.clone() }
+        }
+        RoomEvent::MemberUnmuted(MemberUnmuted { user }) => Happening::Unmuted { user: *user },
     };
     let imported_by = envelope.import.map(|import| import.by);
     Item { room, seq, at: envelope.at, by: envelope.by, imported_by, what }

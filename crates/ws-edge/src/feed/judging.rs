@@ -8,7 +8,7 @@ use chasqui_domain::{
     judgement::{moves_posting, verdict_from},
 };
 use chasqui_events::{
-    Envelope, Seq, UserId,
+    Envelope, Seq, Timestamp, UserId,
     message::{MessageEvent, may_repeat},
     room::RoomEvent,
 };
@@ -52,7 +52,7 @@ impl Judging {
     /// Nothing is ruled out on what is known here alone: that its author came back may have been lost on its way, and
     /// nobody looks at a void message again. What stands wrongly is taken back when the leaving is found.
     pub(super) fn rule(&mut self, seq: Seq, message: &Envelope<MessageEvent>) -> Ruling {
-        let against = match self.trail.verdict(message.by, message.basis, seq) {
+        let against = match self.trail.verdict(message.by, message.basis, message.recorded_at(), seq) {
             Verdict::Valid => None,
             Verdict::Void(_) | Verdict::Unknown => match self.by_lane {
                 Some((judged, against)) if judged == seq => against,
@@ -96,10 +96,16 @@ impl Judging {
 
     /// All state facts between its basis and its place were read to judge the message at `seq`. False when nobody
     /// asked.
-    pub(super) fn lane_read(&mut self, author: UserId, seq: Seq, missing: Missing, facts: &[Raw]) -> bool {
+    pub(super) fn lane_read(
+        &mut self,
+        message: &Envelope<MessageEvent>,
+        seq: Seq,
+        missing: Missing,
+        facts: &[Raw],
+    ) -> bool {
         let awaited = self.answered(seq);
         if awaited {
-            self.by_lane = Some((seq, by_lane(author, missing.after, seq, facts)));
+            self.by_lane = Some((seq, by_lane(message.by, missing.after, message.recorded_at(), seq, facts)));
         }
         awaited
     }
@@ -114,13 +120,19 @@ impl Judging {
 }
 
 /// Judges a message by all state facts after its basis, however many.
-pub(super) fn by_lane(author: UserId, basis: Seq, seq: Seq, facts: &[Raw]) -> Option<VoidReason> {
+pub(super) fn by_lane(
+    author: UserId,
+    basis: Seq,
+    at: Timestamp,
+    seq: Seq,
+    facts: &[Raw],
+) -> Option<VoidReason> {
     let read = facts.iter().filter_map(|raw| match Said::read(raw) {
         Said::State(envelope) if moves_posting(&envelope.event) => Some((raw.seq, envelope.event)),
         _ => None,
     });
     let lane: Vec<(Seq, RoomEvent)> = read.collect();
-    match verdict_from(lane.iter().map(|(at, event)| (*at, event)), author, basis, seq) {
+    match verdict_from(lane.iter().map(|(seq, event)| (*seq, event)), author, basis, at, seq) {
         Verdict::Void(reason) => Some(reason),
         Verdict::Valid | Verdict::Unknown => None,
     }

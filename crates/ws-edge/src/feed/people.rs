@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chasqui_events::{
     Seq, UserId,
-    room::{MemberInvited, MemberJoined, MemberLeft, MemberRemoved, RoomEvent},
+    room::{MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberRemoved, RoomEvent},
 };
 
 /// Who has to do with a room.
@@ -29,11 +29,16 @@ impl People {
                 self.invited.insert(*user);
             }
             RoomEvent::MemberLeft(MemberLeft { user })
-            | RoomEvent::MemberRemoved(MemberRemoved { user, .. }) => {
+            | RoomEvent::MemberRemoved(MemberRemoved { user, .. })
+            | RoomEvent::MemberBanned(MemberBanned { user, .. }) => {
                 self.members.remove(user);
                 self.invited.remove(user);
             }
-            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) => {}
+            RoomEvent::Renamed(_)
+            | RoomEvent::MemberRoleChanged(_)
+            | RoomEvent::MemberUnbanned(_)
+            | RoomEvent::MemberMuted(_)
+            | RoomEvent::MemberUnmuted(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use chasqui_events::{
     Partition,
     message::Posted,
     receipts::{Moved, ReceiptEvent},
-    room::Renamed,
+    room::{MemberMuted, MemberUnmuted, Renamed},
 };
 use proptest::prelude::*;
 
@@ -38,6 +38,10 @@ enum Step {
     },
     Join(u8),
     Leave(u8),
+    Ban(u8),
+    /// For ever, or until a moment that is over.
+    Mute(u8, bool),
+    Unmute(u8),
     Rename,
     Mark {
         user: u8,
@@ -54,6 +58,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => who.clone().prop_map(|author| Step::Again { author }),
         1 => who.clone().prop_map(Step::Join),
         1 => who.clone().prop_map(Step::Leave),
+        1 => who.clone().prop_map(Step::Ban),
+        1 => (who.clone(), any::<bool>()).prop_map(|(who, over)| Step::Mute(who, over)),
+        1 => who.clone().prop_map(Step::Unmute),
         1 => Just(Step::Rename),
         2 => (who, 1u64..40).prop_map(|(user, up)| Step::Mark { user, up }),
         2 => Just(Step::Elsewhere),
@@ -120,6 +127,17 @@ impl Log {
             }
             Step::Join(n) => self.state(RoomEvent::MemberJoined(MemberJoined { user: user(*n) })),
             Step::Leave(n) => self.state(RoomEvent::MemberLeft(MemberLeft { user: user(*n) })),
+            Step::Ban(n) => self.state(RoomEvent::MemberBanned(MemberBanned {
+                user: user(*n),
+                until: None,
+                reason: None,
+            })),
+            Step::Mute(n, over) => self.state(RoomEvent::MemberMuted(MemberMuted {
+                user: user(*n),
+                until: over.then_some(Timestamp(1)),
+                reason: None,
+            })),
+            Step::Unmute(n) => self.state(RoomEvent::MemberUnmuted(MemberUnmuted { user: user(*n) })),
             Step::Rename => self.state(RoomEvent::Renamed(Renamed { name: format!("{seq}") })),
             Step::Mark { user: n, up } => {
                 let marks = vec![Mark { user: user(*n), delivered: *up, read: 0 }];
@@ -135,7 +153,8 @@ impl Log {
         let event = MessageEvent::Posted(Posted { body: "hola".to_owned(), replies_to: vec![] });
         let payload = Envelope { id, ..envelope(basis, author, self.seq, event) }.encode();
         let seq = self.seq;
-        let stands = self.trail.as_ref().unwrap().verdict(author, basis, seq) == Verdict::Valid;
+        let stands =
+            self.trail.as_ref().unwrap().verdict(author, basis, Timestamp(NOW), seq) == Verdict::Valid;
         let first = *self.first.entry(id).or_insert_with(|| if stands { seq } else { 0 });
         if stands && (first == seq || first == 0) {
             self.first.insert(id, seq);
@@ -153,6 +172,9 @@ impl Log {
             }
             RoomEvent::MemberLeft(left) => {
                 self.members.remove(&left.user);
+            }
+            RoomEvent::MemberBanned(banned) => {
+                self.members.remove(&banned.user);
             }
             _ => {}
         }

@@ -62,9 +62,13 @@ pub(super) fn in_lane<'a>(
             RoomEvent::MemberJoined(joined) => (joined.user == user, false),
             RoomEvent::MemberLeft(left) => (false, left.user == user),
             RoomEvent::MemberRemoved(removed) => (false, removed.user == user),
-            RoomEvent::MemberInvited(_) | RoomEvent::MemberRoleChanged(_) | RoomEvent::Renamed(_) => {
-                (false, false)
-            }
+            RoomEvent::MemberBanned(banned) => (false, banned.user == user),
+            RoomEvent::MemberInvited(_)
+            | RoomEvent::MemberRoleChanged(_)
+            | RoomEvent::Renamed(_)
+            | RoomEvent::MemberUnbanned(_)
+            | RoomEvent::MemberMuted(_)
+            | RoomEvent::MemberUnmuted(_) => (false, false),
         };
         if enters && !is_in {
             stays.push((seq, None));
@@ -80,7 +84,7 @@ pub(super) fn aside(membership: &Membership, place: Place) -> Option<Seq> {
     let told = place.floor.min(place.known);
     match membership.standing {
         MemberStanding::Invited => (membership.since > told).then_some(membership.since),
-        MemberStanding::Left | MemberStanding::Removed => {
+        MemberStanding::Left | MemberStanding::Removed | MemberStanding::Banned => {
             let until = membership.until.filter(|until| *until > told)?;
             let of_a_stay = membership.earlier.iter().any(|(_, end)| *end == until);
             (!of_a_stay).then_some(until)
@@ -115,6 +119,8 @@ mod tests {
             earlier: earlier.to_vec(),
             delivered: 0,
             read: 0,
+            ban: None,
+            muted: None,
         }
     }
 

@@ -62,6 +62,10 @@ pub(super) fn command_of(frame: &ClientFrame) -> Option<Forward> {
         F::Invite(c) => accepted(c.id, "invite", raw(c)),
         F::Remove(c) => accepted(c.id, "remove", raw(c)),
         F::ChangeRole(c) => accepted(c.id, "change_role", raw(c)),
+        F::Ban(c) => accepted(c.id, "ban", raw(c)),
+        F::Unban(c) => accepted(c.id, "unban", raw(c)),
+        F::Mute(c) => accepted(c.id, "mute", raw(c)),
+        F::Unmute(c) => accepted(c.id, "unmute", raw(c)),
         F::Send(c) => {
             let forward = accepted(c.id, "send", raw(c))?;
             let author = c.on_behalf.map(|on_behalf| on_behalf.user);

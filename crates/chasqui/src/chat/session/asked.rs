@@ -8,7 +8,7 @@ use chasqui_protocol::query::{Freshness, Standing};
 
 use super::{
     super::{
-        command::{Command, HELP},
+        command::{Command, HELP, Sanction},
         wording,
     },
     Session,
@@ -48,6 +48,10 @@ impl Session {
             }
             Command::Leave => self.leave().await,
             Command::Invite(name) => self.invite(name).await,
+            Command::Ban(sanction) => self.sanction(sanction, true).await,
+            Command::Mute(sanction) => self.sanction(sanction, false).await,
+            Command::Unban(name) => self.pardon(name, true).await,
+            Command::Unmute(name) => self.pardon(name, false).await,
             Command::Who => self.who().await,
             Command::History(count) => self.history(count).await,
             Command::Help => {
@@ -125,15 +129,51 @@ impl Session {
         Ok(())
     }
 
+    async fn sanction(&mut self, sanction: Sanction, ban: bool) -> Result<(), ClientError> {
+        let Some(room) = self.open.as_ref().map(|open| open.room) else {
+            self.screen.show("Open the room first.");
+            return Ok(());
+        };
+        let Sanction { name, ms, reason } = sanction;
+        let user = self.client.user_by_name(name).await?.user;
+        let until = ms.map(|ms| self.client.now().plus_millis(ms));
+        if ban {
+            self.client.ban(room, user, until, reason).await?;
+        } else {
+            self.client.mute(room, user, until, reason).await?;
+        }
+        Ok(())
+    }
+
+    async fn pardon(&mut self, name: String, ban: bool) -> Result<(), ClientError> {
+        let Some(room) = self.open.as_ref().map(|open| open.room) else {
+            self.screen.show("Open the room first.");
+            return Ok(());
+        };
+        let user = self.client.user_by_name(name).await?.user;
+        if ban {
+            self.client.unban(room, user).await?;
+        } else {
+            self.client.unmute(room, user).await?;
+        }
+        Ok(())
+    }
+
     async fn who(&mut self) -> Result<(), ClientError> {
         let Some(room) = self.open.as_ref().map(|open| open.room) else {
             self.screen.show("Open the room first.");
             return Ok(());
         };
         let members = self.client.members(room, None).await?;
+        let now = self.client.now();
         for member in &members.members {
             let role = match member.standing {
-                Standing::Joined => format!("{:?}", member.role).to_lowercase(),
+                Standing::Joined
+                    if member.muted.is_some_and(|muted| muted.until.is_none_or(|until| now < until)) =>
+                {
+                    format!("{}, muted", member.role.as_str())
+                }
+                Standing::Joined => member.role.as_str().to_owned(),
                 Standing::Invited => "invited".to_owned(),
             };
             self.screen.show(&format!("  {}  ({role})", wording::safe(&member.name)));

@@ -76,9 +76,12 @@ impl Session {
     fn concerns(&self, item: &Item) -> bool {
         match &item.what {
             Happening::Message { .. } => true,
-            Happening::Invited { user } | Happening::Removed { user, .. } => {
-                Some(*user) == self.client.user()
-            }
+            Happening::Invited { user }
+            | Happening::Removed { user, .. }
+            | Happening::Banned { user, .. }
+            | Happening::Unbanned { user }
+            | Happening::Muted { user, .. }
+            | Happening::Unmuted { user } => Some(*user) == self.client.user(),
             Happening::Created { .. }
             | Happening::Renamed { .. }
             | Happening::Joined { .. }

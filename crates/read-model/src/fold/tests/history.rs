@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use chasqui_domain::{Decision, Limits, Room, RoomCommand};
+use chasqui_domain::{Asker, Decision, Limits, Room, RoomCommand};
 use chasqui_events::{
     CommandId, Envelope, Fact, Partition, RoomId, Seq, Timestamp, UserId,
+    account::GlobalRole,
     message::{MessageEvent, Posted},
     receipts::{Mark, Moved, ReceiptEvent},
     room::{Kind, Role},
@@ -115,7 +116,7 @@ impl Writing {
 
     fn state(&mut self, room: RoomId, by: UserId, what: u8, user: UserId) {
         let (state, _) = self.rooms.entry(room).or_default();
-        let command = match (state.kind, what % 8) {
+        let command = match (state.kind, what % 12) {
             (None, _) => RoomCommand::Create { kind: Kind::Public, name: format!("room {what}") },
             (_, 0) => RoomCommand::Rename { name: format!("room {what}") },
             (_, 1 | 2) => RoomCommand::Join,
@@ -123,9 +124,14 @@ impl Writing {
             (_, 4) => RoomCommand::Invite { user },
             (_, 5) => RoomCommand::Remove { user, reason: None },
             (_, 6) => RoomCommand::ChangeRole { user, role: Role::Owner },
-            (_, _) => RoomCommand::ChangeRole { user, role: Role::Moderator },
+            (_, 7) => RoomCommand::ChangeRole { user, role: Role::Moderator },
+            (_, 8) => RoomCommand::Ban { user, until: None, reason: None },
+            (_, 9) => RoomCommand::Unban { user },
+            (_, 10) => RoomCommand::Mute { user, until: None, reason: None },
+            (_, _) => RoomCommand::Unmute { user },
         };
-        let Ok(Decision::Record(event)) = state.decide(by, &command, &Limits::default()) else { return };
+        let asker = Asker { user: by, role: GlobalRole::User, at: Timestamp(1) };
+        let Ok(Decision::Record(event)) = state.decide(asker, &command, &Limits::default()) else { return };
         let mut next = state.clone();
         next.apply(&event);
         let seq = self.push(room, Lane::State, |seq| envelope(seq, by, 0, Fact::Room(event)));

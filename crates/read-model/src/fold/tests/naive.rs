@@ -84,22 +84,28 @@ fn note_joining(told: &mut Told, seq: Seq, event: &RoomEvent) {
         RoomEvent::MemberInvited(invited) => {
             told.joined_at.entry(invited.user).or_insert(seq);
         }
+        RoomEvent::MemberBanned(banned) => {
+            told.joined_at.entry(banned.user).or_insert(seq);
+        }
         _ => {}
     }
 }
 
 fn may_post(facts: &[&LogFact], author: UserId, basis: Seq, seq: Seq) -> bool {
-    let mut may = true;
+    let (mut may, mut muted) = (true, false);
     for fact in facts.iter().filter(|fact| fact.seq > basis && fact.seq < seq) {
         let Ok(envelope) = &fact.body else { continue };
         match &envelope.event {
             Fact::Room(RoomEvent::MemberLeft(left)) if left.user == author => may = false,
             Fact::Room(RoomEvent::MemberRemoved(removed)) if removed.user == author => may = false,
             Fact::Room(RoomEvent::MemberJoined(joined)) if joined.user == author => may = true,
+            Fact::Room(RoomEvent::MemberBanned(banned)) if banned.user == author => may = false,
+            Fact::Room(RoomEvent::MemberMuted(mute)) if mute.user == author => muted = true,
+            Fact::Room(RoomEvent::MemberUnmuted(unmuted)) if unmuted.user == author => muted = false,
             _ => {}
         }
     }
-    may
+    may && !muted
 }
 
 fn check_room(room: RoomId, told: &Told, store: &Memory) {
@@ -142,6 +148,10 @@ fn check_member(room: RoomId, user: UserId, told: &Told, store: &Memory, unread:
     assert_eq!(joined, told.room.members.contains_key(&user));
     let invited = member.membership.standing == MemberStanding::Invited;
     assert_eq!(invited, told.room.invited.contains(&user));
+    let banned = member.membership.standing == MemberStanding::Banned;
+    assert_eq!(banned, told.room.banned.contains_key(&user) && !joined);
+    assert_eq!(member.membership.ban.is_some(), banned);
+    assert_eq!(member.membership.muted, told.room.muted.get(&user).copied());
     let (delivered, read) = told.marks.get(&user).copied().unwrap_or_default();
     assert_eq!((member.membership.delivered, member.membership.read), (delivered, read));
     if joined {

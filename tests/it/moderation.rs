@@ -1,0 +1,132 @@
+//! Order in a room: bans and mutes, as people meet them.
+
+use std::time::Duration;
+
+use chasqui_bus::{
+    BusRole, Log,
+    log::Append,
+    subject::{self, Lane},
+};
+use chasqui_client::Event;
+use chasqui_events::{
+    Envelope, RoomId,
+    message::{MessageEvent, Posted},
+    room::Kind,
+};
+use chasqui_protocol::{Code, query::Freshness, timeline::Happening};
+use chasqui_testkit::{Checker, Load, Person, Stack};
+use pretty_assertions::assert_eq;
+
+fn code<T: std::fmt::Debug>(refused: Result<T, chasqui_client::ClientError>) -> Code {
+    refused.unwrap_err().problem().unwrap().code
+}
+
+async fn sees(person: &Person, room: RoomId, what: &str, happened: impl Fn(&Happening) -> bool) {
+    let is = |event: &Event| match event {
+        Event::Item(item) | Event::Late(item) => item.room == room && happened(&item.what),
+        _ => false,
+    };
+    person.after(0, what, is).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banned_member_is_out_and_stays_out() {
+    let stack = Stack::start().await;
+    let (ana, beto, carla) = (stack.user("ana").await, stack.user("beto").await, stack.user("carla").await);
+    let room = ana.client.create_room(Kind::Public, "Plaza").await.unwrap();
+    for guest in [&beto, &carla] {
+        guest.client.join(room).await.unwrap();
+        guest.entered(room).await;
+    }
+    assert_eq!(code(carla.client.ban(room, beto.id, None, None).await), Code::RoleTooLow);
+    ana.client.ban(room, beto.id, None, Some("spam".to_owned())).await.unwrap();
+    sees(&carla, room, "the ban", |what| {
+        matches!(what, Happening::Banned { user, reason: Some(reason), .. } if *user == beto.id && reason == "spam")
+    })
+    .await;
+    let left = |event: &Event| matches!(event, Event::RoomLeft { room: of } if *of == room);
+    beto.after(0, "being put out", left).await;
+    assert_eq!(code(beto.client.join(room).await), Code::Banned);
+    assert_eq!(code(ana.client.invite(room, beto.id).await), Code::TargetBanned);
+    let bans = ana.client.bans(room, None).await.unwrap().bans;
+    assert_eq!((bans.len(), bans[0].user, bans[0].by, bans[0].name.as_str()), (1, beto.id, ana.id, "beto"));
+    assert_eq!(code(carla.client.bans(room, None).await), Code::RoleTooLow);
+    assert_eq!(code(beto.client.members(room, None).await), Code::Banned);
+
+    ana.client.unban(room, beto.id).await.unwrap();
+    let mark = beto.mark();
+    beto.client.join(room).await.unwrap();
+    let entered = |event: &Event| matches!(event, Event::RoomEntered { room: of, .. } if *of == room);
+    beto.after(mark, "coming back", entered).await;
+    assert_eq!(ana.client.bans(room, None).await.unwrap().bans, []);
+    Checker::new().seen_by(&[&ana, &beto, &carla]).check(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_muted_member_reads_and_does_not_post() {
+    let stack = Stack::start().await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.room_with("weavers", &[&beto]).await;
+    let until = ana.client.now().plus_millis(1_500);
+    ana.client.mute(room, beto.id, Some(until), Some("shouting".to_owned())).await.unwrap();
+    assert_eq!(code(beto.client.send(room, "HELLO").await), Code::Muted);
+    ana.says(room, "quiet now").await;
+    beto.sees_message(room, "quiet now").await;
+    let members = ana.client.members(room, None).await.unwrap().members;
+    let muted = members.iter().find(|member| member.user == beto.id).unwrap().muted.unwrap();
+    assert_eq!(muted.until, Some(until));
+    while beto.client.now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    beto.says(room, "hello").await;
+    ana.sees_message(room, "hello").await;
+
+    ana.client.mute(room, beto.id, None, None).await.unwrap();
+    assert_eq!(code(beto.client.send(room, "again").await), Code::Muted);
+    ana.client.unmute(room, beto.id).await.unwrap();
+    beto.says(room, "thank you").await;
+    Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
+}
+
+/// A message that was decided before the mute and stored after it does not stand, for anybody, and its author is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_from_before_the_mute_that_comes_after_it_is_void() {
+    let stack = Stack::start().await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.room_with("weavers", &[&beto]).await;
+    let basis = beto.items(room).last().unwrap().seq;
+    ana.client.mute(room, beto.id, None, None).await.unwrap();
+    let id = beto.client.new_id();
+    let event = MessageEvent::Posted(Posted { body: "too late".to_owned(), replies_to: vec![] });
+    let fact = Envelope { id, at: beto.client.now(), by: beto.id, basis, import: None, event };
+    let log = Log::new(stack.bus(BusRole::CommandApi).await);
+    log.append(Append::fact(subject::room(room, Lane::Msg), &fact)).await.unwrap();
+    let told =
+        |event: &Event| matches!(event, Event::Void { id: of, reason, .. } if *of == id && reason == "muted");
+    beto.after(0, "being told that it does not stand", told).await;
+    let shown = ana.client.conversation(room, Freshness::Latest).await.unwrap();
+    assert!(shown.last.is_none(), "{shown:?}");
+    let report = Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
+    assert_eq!((report.standing, report.void), (0, 1));
+}
+
+/// Somebody posts without pause while being muted and unmuted: each message stands for everybody, or is refused, or is
+/// void for everybody and its author is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn posting_while_being_muted() {
+    const ROUNDS: usize = 6;
+    let stack = Stack::start().await;
+    let (ana, beto, carla) = (stack.user("ana").await, stack.user("beto").await, stack.user("carla").await);
+    let room = ana.room_with("weavers", &[&beto, &carla]).await;
+    let load = Load::start(&[(&beto, room), (&carla, room)], Duration::from_millis(3));
+    for _ in 0..ROUNDS {
+        load.acked_further(8).await;
+        ana.client.mute(room, beto.id, None, None).await.unwrap();
+        load.acked_further(4).await;
+        ana.client.unmute(room, beto.id).await.unwrap();
+    }
+    let all = load.stop().await;
+    assert!(all.iter().any(|sent| sent.outcome.is_err()), "nothing was said while muted");
+    let report = Checker::new().sent(all).seen_by(&[&ana, &beto, &carla]).check(&stack).await;
+    assert!(report.standing > 0, "{report:?}");
+}
