@@ -266,7 +266,13 @@ async fn in_commands_on_nats() {
         ("send", &good, None, Code::Unauthorized),
         ("send", &good, Some("garbage"), Code::Unauthorized),
     ] {
-        let call = command::Call { name, token, trace: None, timeout: std::time::Duration::from_secs(5) };
+        let call = command::Call {
+            name,
+            token,
+            address: None,
+            trace: None,
+            timeout: std::time::Duration::from_secs(5),
+        };
         let answer = command::request_raw(&edge, call, body.to_owned().into()).await.unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!(answer["problem"]["code"], expected.as_str(), "{name} {body:?}: {answer}");

@@ -10,3 +10,6 @@ pub(crate) mod register;
 pub(crate) mod register_imported;
 pub(crate) mod reinstate;
 pub(crate) mod suspend;
+pub(crate) mod revoke_all_sessions;
+pub(crate) mod revoke_other_sessions;
+pub(crate) mod revoke_session;

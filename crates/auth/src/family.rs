@@ -8,7 +8,7 @@
 //! Half of a token's secret is the same for the whole family. It tells an old token of the family (theft, the
 //! family ends) from a made-up one (nothing happens), so that nobody can end a session by knowing its id.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chasqui_events::{SessionId, Timestamp, UserId, identity::RevocationReason};
@@ -20,17 +20,18 @@ use zeroize::Zeroizing;
 
 const HALF: usize = 16;
 
-/// `<session>.<base64url of 32 bytes>`.
+/// `<user>.<session>.<base64url of 32 bytes>`: where its family is kept, and the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RefreshToken {
+    pub(crate) user: UserId,
     pub(crate) session: SessionId,
     secret: Zeroizing<[u8; 2 * HALF]>,
 }
 
 impl RefreshToken {
     /// The first token of a session, from 32 random bytes.
-    pub(crate) fn new(session: SessionId, random: [u8; 2 * HALF]) -> Self {
-        Self { session, secret: Zeroizing::new(random) }
+    pub(crate) fn new(user: UserId, session: SessionId, random: [u8; 2 * HALF]) -> Self {
+        Self { user, session, secret: Zeroizing::new(random) }
     }
 
     fn lineage(&self) -> Digest {
@@ -51,19 +52,19 @@ impl RefreshToken {
         for (to, from) in next.iter_mut().skip(HALF).zip(bytes) {
             *to = from;
         }
-        Self { session: self.session, secret: next }
+        Self { secret: next, ..*self }
     }
 }
 
 impl fmt::Display for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.session, URL_SAFE_NO_PAD.encode(*self.secret))
+        write!(f, "{}.{}.{}", self.user, self.session, URL_SAFE_NO_PAD.encode(*self.secret))
     }
 }
 
 impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.***", self.session)
+        write!(f, "{}.{}.***", self.user, self.session)
     }
 }
 
@@ -71,10 +72,12 @@ impl FromStr for RefreshToken {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (session, secret) = text.split_once('.').ok_or(())?;
+        let (user, rest) = text.split_once('.').ok_or(())?;
+        let (session, secret) = rest.split_once('.').ok_or(())?;
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(secret).map_err(|_| ())?);
         let secret = <[u8; 2 * HALF]>::try_from(bytes.as_slice()).map_err(|_| ())?;
-        Ok(Self { session: session.parse().map_err(|_| ())?, secret: Zeroizing::new(secret) })
+        let (user, session) = (user.parse().map_err(|_| ())?, session.parse().map_err(|_| ())?);
+        Ok(Self { user, session, secret: Zeroizing::new(secret) })
     }
 }
 
@@ -124,14 +127,30 @@ pub(crate) struct Lifetimes {
     pub(crate) grace: Duration,
 }
 
-/// What is kept of a family, by session, in the bucket `REFRESH`. Hashes only.
+/// From where a session is used, as far as that is known; for its user to recognise it by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// What the client calls itself.
+    pub(crate) device: String,
+    /// The client's address.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// What is kept of a family in the bucket `REFRESH`, under `<user>.<session>`. Of tokens, hashes only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Family {
     pub(crate) user: UserId,
     /// The claim token of the user's name, for the rights that are given by name.
     pub(crate) name: String,
-    opened_at: Timestamp,
-    rotated_at: Timestamp,
+    /// What the client called itself at the login.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) device: String,
+    /// Where the login or the last refresh came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) opened_at: Timestamp,
+    /// The login or the last refresh.
+    pub(crate) rotated_at: Timestamp,
     lineage: Digest,
     current: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,10 +189,13 @@ pub(crate) enum Presented {
 
 impl Family {
     /// The family of a new session, whose first token this is.
-    pub(crate) fn open(user: UserId, name: String, token: &RefreshToken, now: Timestamp) -> Self {
+    pub(crate) fn open(name: String, origin: Origin, token: &RefreshToken, now: Timestamp) -> Self {
+        let Origin { device, address } = origin;
         Self {
-            user,
+            user: token.user,
             name,
+            device,
+            address,
             opened_at: now,
             rotated_at: now,
             lineage: token.lineage(),
@@ -198,11 +220,22 @@ impl Family {
         if let Some(reason) = self.ended {
             return Presented::Ended(reason);
         }
-        if within(self.opened_at, lifetimes.absolute, now) && within(self.rotated_at, lifetimes.idle, now) {
+        if self.left(now, lifetimes).is_some() {
             self.judge(token, now, nonce, lifetimes.grace)
         } else {
             Presented::Expired
         }
+    }
+
+    /// How long the family can still be used if it is not used before; `None` when it is too old.
+    pub(crate) fn left(&self, now: Timestamp, lifetimes: Lifetimes) -> Option<Duration> {
+        let left = |since: Timestamp, limit: Duration| {
+            let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+            u64::try_from(limit.saturating_sub(now.since(since))).ok().map(Duration::from_millis)
+        };
+        let (idle, absolute) =
+            (left(self.rotated_at, lifetimes.idle)?, left(self.opened_at, lifetimes.absolute)?);
+        Some(idle.min(absolute))
     }
 
     fn judge(&self, token: &RefreshToken, now: Timestamp, nonce: [u8; HALF], grace: Duration) -> Presented {
@@ -228,6 +261,11 @@ impl Family {
     /// The ended family, with its end in the log.
     pub(crate) fn told(&self) -> Self {
         Self { announced: true, ..self.clone() }
+    }
+
+    /// The family, last used from there, where that is known.
+    pub(crate) fn used_from(&self, address: Option<IpAddr>) -> Self {
+        Self { address: address.or(self.address), ..self.clone() }
     }
 
     /// The family, ended.

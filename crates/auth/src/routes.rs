@@ -7,9 +7,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     command::{
         account, change_global_role, change_profile, login, logout, refresh, register, register_imported,
-        reinstate, suspend,
+        reinstate, revoke_all_sessions, revoke_other_sessions, revoke_session, suspend,
     },
-    jwks, refusal,
+    jwks, own_sessions, refusal,
     service::Auth,
     signing::Jwks,
     verifier::Verifier,
@@ -31,6 +31,10 @@ impl Auth {
             .routes(routes!(login::endpoint))
             .routes(routes!(refresh::endpoint))
             .routes(routes!(logout::endpoint))
+            .routes(routes!(revoke_session::endpoint))
+            .routes(routes!(revoke_other_sessions::endpoint))
+            .routes(routes!(revoke_all_sessions::endpoint))
+            .routes(routes!(own_sessions::endpoint))
             .routes(routes!(change_profile::endpoint))
             .routes(routes!(account::endpoint))
             .routes(routes!(suspend::endpoint))

@@ -4,6 +4,7 @@ use std::{future::Future, time::Instant};
 
 use bytes::Bytes;
 use chasqui_bus::command::{Incoming, Reply};
+use chasqui_http::ClientAddress;
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::{metrics::names, telemetry::TraceContext};
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,7 +23,8 @@ pub const NAMES: &[&str] = &["register", "register_imported", "login", "refresh"
 impl Auth {
     /// Answers one command; for [`chasqui_bus::command::Server::run`].
     pub async fn answer(&self, incoming: Incoming) -> Bytes {
-        let Incoming { name, body, token, trace } = &incoming;
+        let Incoming { name, body, token, address, trace } = &incoming;
+        let address = ClientAddress(*address);
         let auth = &*self.0;
         let anonymous = TraceContext::continue_from(trace.as_deref());
         let caller = || Caller::verify(&auth.verifier, token.as_deref(), trace.as_deref());
@@ -32,10 +34,14 @@ impl Auth {
                     .await
             }
             "login" => {
-                reply("login", body, async |command| login::handle(auth, &anonymous, command).await).await
+                reply("login", body, async |command| login::handle(auth, &anonymous, address, command).await)
+                    .await
             }
             "refresh" => {
-                reply("refresh", body, async |command| refresh::handle(auth, &anonymous, command).await).await
+                reply("refresh", body, async |command| {
+                    refresh::handle(auth, &anonymous, address, command).await
+                })
+                .await
             }
             "register_imported" => {
                 let run = async |command| register_imported::handle(auth, &caller().await?, command).await;

@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) roles: KnownRoles,
+    /// How many sessions a user may have.
+    pub(crate) sessions_per_user: usize,
     signing_key: SigningKey,
     parties: Parties,
     access_ttl: Duration,
@@ -107,6 +109,7 @@ impl Auth {
                 grace: auth.refresh_grace_s,
             },
             roles: KnownRoles::default(),
+            sessions_per_user: auth.sessions_per_user,
             signing_key,
             parties: Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() },
             access_ttl: auth.access_ttl_s,

@@ -3,7 +3,7 @@
 //! A request is the JSON of the protocol's command with the caller's access token in a header; the answer is
 //! `{"ok": …}` or `{"problem": …}`.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
@@ -65,6 +65,8 @@ pub struct Call<'a> {
     pub name: &'a str,
     /// The caller's access token.
     pub token: Option<&'a str>,
+    /// The client's address, as the edge sees it.
+    pub address: Option<IpAddr>,
     /// The `traceparent`.
     pub trace: Option<&'a str>,
     /// How long to wait for the answer.
@@ -115,6 +117,7 @@ fn understood<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CommandError> {
 pub async fn request_raw(bus: &Bus, call: Call<'_>, body: Bytes) -> Result<Bytes, CommandError> {
     let mut headers = HeaderMap::new();
     header::add(&mut headers, header::TOKEN, call.token);
+    header::add(&mut headers, header::ADDRESS, call.address.map(|address| address.to_string()).as_deref());
     header::add(&mut headers, header::TRACEPARENT, call.trace);
     ask(bus, Subject::from(subject::cmd(call.name)), headers, body, call.timeout).await
 }
@@ -144,6 +147,8 @@ pub struct Incoming {
     pub body: Bytes,
     /// The caller's access token.
     pub token: Option<String>,
+    /// The client's address, as the edge tells it.
+    pub address: Option<IpAddr>,
     /// The `traceparent`.
     pub trace: Option<String>,
 }
@@ -258,6 +263,7 @@ where
     let incoming = Incoming {
         name: message.subject.rsplit('.').next().unwrap_or_default().to_owned(),
         token: header::get(headers, header::TOKEN).map(str::to_owned),
+        address: header::get(headers, header::ADDRESS).and_then(|address| address.parse().ok()),
         trace: header::get(headers, header::TRACEPARENT).map(str::to_owned),
         body: message.payload,
     };

@@ -16,6 +16,8 @@ pub(crate) const TIME_STAMP: HeaderName = HeaderName::from_static("Nats-Time-Sta
 pub(crate) const PENDING_MESSAGES: HeaderName = HeaderName::from_static("Nats-Pending-Messages");
 /// Replaces what a subject holds.
 pub(crate) const ROLLUP: HeaderName = HeaderName::from_static("Nats-Rollup");
+/// After so many seconds the server removes the message.
+pub(crate) const TTL: HeaderName = HeaderName::from_static("Nats-TTL");
 /// What a bucket's message means, when it is no value.
 pub(crate) const KV_OPERATION: HeaderName = HeaderName::from_static("KV-Operation");
 /// An event's wire name.
@@ -26,6 +28,8 @@ pub(crate) const VERSION: HeaderName = HeaderName::from_static("Chasqui-Version"
 pub(crate) const AGGREGATE_SEQ: HeaderName = HeaderName::from_static("Chasqui-Aggregate-Seq");
 /// The caller's access token, on a command.
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("Chasqui-Token");
+/// The address that a command's client connects from.
+pub(crate) const ADDRESS: HeaderName = HeaderName::from_static("Chasqui-Address");
 /// W3C Trace Context.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 

@@ -23,7 +23,7 @@ use crate::{
 pub enum Name {
     /// Password hashes, by user.
     Credentials,
-    /// Refresh-token families, by session.
+    /// Refresh-token families, by user and session.
     Refresh,
     /// Public keys, by key id.
     Jwks,
@@ -93,6 +93,8 @@ impl From<ApiError> for KvError {
 pub struct Bucket {
     bus: Bus,
     name: Name,
+    /// What is written is removed by the server after so long.
+    life: Option<Duration>,
 }
 
 #[derive(Serialize)]
@@ -153,7 +155,14 @@ impl Bucket {
     /// A bucket; it must exist, see [`crate::topology`]. Asks nothing.
     #[must_use]
     pub fn open(bus: Bus, name: Name) -> Self {
-        Self { bus, name }
+        Self { bus, name, life: None }
+    }
+
+    /// The same bucket; what is written through it, the mark of a removal included, is gone after `life` (whole
+    /// seconds, rounded up). The bucket's file must say `allow_msg_ttl`.
+    #[must_use]
+    pub fn keeping(&self, life: Duration) -> Self {
+        Self { life: Some(life), ..self.clone() }
     }
 
     /// The value of a key.
@@ -229,6 +238,18 @@ impl Bucket {
         Ok(subjects.iter().filter_map(|subject| subject.strip_prefix(&prefix)).map(str::to_owned).collect())
     }
 
+    /// The keys `<prefix>.<one more part>` that were ever written, removed ones among them, in no order. Reads no
+    /// value.
+    ///
+    /// # Errors
+    /// [`KvError::InvalidKey`], [`KvError::Unavailable`], [`KvError::Refused`].
+    pub async fn key_names_under(&self, prefix: &str) -> Result<Vec<String>, KvError> {
+        let filter = format!("{}.*", self.subject(prefix)?);
+        let bucket = format!("$KV.{}.", self.name.as_str());
+        let subjects = self.subjects(&filter).await?;
+        Ok(subjects.iter().filter_map(|subject| subject.strip_prefix(&bucket)).map(str::to_owned).collect())
+    }
+
     async fn subjects(&self, filter: &str) -> Result<Vec<String>, KvError> {
         let api = format!("STREAM.INFO.{}", self.name.stream());
         let mut subjects: Vec<String> = Vec::new();
@@ -281,13 +302,13 @@ impl Bucket {
         operation: Option<&'static str>,
     ) -> Result<Seq, KvError> {
         let subject = Subject::from(self.subject(key)?);
+        let headers = headers(expected, operation, self.life);
         let settings = self.bus.settings();
         let deadline = Instant::now() + settings.retry_for;
         let mut doubt = false;
         loop {
             let until = deadline.min(Instant::now() + settings.ack_timeout);
-            let answer =
-                self.bus.ask(subject.clone(), Some(headers(expected, operation)), value.clone(), until).await;
+            let answer = self.bus.ask(subject.clone(), Some(headers.clone()), value.clone(), until).await;
             let reason = match answer {
                 Ok(message) => match judge(&message.payload) {
                     Err(KvError::Conflict) if doubt => return self.conflict_with_oneself(key, &value).await,
@@ -319,8 +340,12 @@ impl Bucket {
     }
 }
 
-fn headers(expected: Option<Seq>, operation: Option<&'static str>) -> HeaderMap {
+fn headers(expected: Option<Seq>, operation: Option<&'static str>, life: Option<Duration>) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    if let Some(life) = life {
+        let seconds = u64::try_from(life.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
+        headers.insert(header::TTL, HeaderValue::from(seconds));
+    }
     if let Some(expected) = expected {
         headers.insert(header::EXPECTED, HeaderValue::from(expected));
     }

@@ -13,7 +13,7 @@ mod ws_edge;
 use anyhow::Context as _;
 use axum::Router;
 use chasqui_bus::Bus;
-use chasqui_http::{Bounds, Connections, shell};
+use chasqui_http::{Bounds, Connections, Proxies, shell};
 use chasqui_read_model::ReadModel;
 use chasqui_runtime::{
     config::Config,
@@ -134,6 +134,10 @@ impl<'a> Process<'a> {
             body_bytes: config.limits.http_body_bytes,
             deadline: config.http.request_timeout_ms,
             allowed_origins: config.http.allowed_origins.clone(),
+            proxies: Proxies {
+                trusted: config.http.trusted_proxies.clone(),
+                header: config.http.forwarded_header,
+            },
         };
         let routes = shell(documented, undocumented, &bounds);
         let connections = Connections {

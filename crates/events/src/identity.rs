@@ -47,6 +47,51 @@ pub enum RevocationReason {
     LoggedOut,
     /// A refresh token was used twice: somebody else may have it.
     TokenReused,
+    /// The user ended it from another session, or from this one together with all others.
+    RevokedByUser,
+    /// The user has too many sessions, and this one was not used for the longest time.
+    Displaced,
+    /// The password was changed or reset.
+    PasswordChanged,
+    /// Another way to log in was added, changed or removed.
+    CredentialChanged,
+    /// The account was suspended.
+    Suspended,
+    /// The user deactivated the account.
+    Deactivated,
+    /// The account was erased.
+    Erased,
+}
+
+impl RevocationReason {
+    /// Every reason.
+    pub const ALL: &'static [Self] = &[
+        Self::LoggedOut,
+        Self::TokenReused,
+        Self::RevokedByUser,
+        Self::Displaced,
+        Self::PasswordChanged,
+        Self::CredentialChanged,
+        Self::Suspended,
+        Self::Deactivated,
+        Self::Erased,
+    ];
+
+    /// Its word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoggedOut => "logged_out",
+            Self::TokenReused => "token_reused",
+            Self::RevokedByUser => "revoked_by_user",
+            Self::Displaced => "displaced",
+            Self::PasswordChanged => "password_changed",
+            Self::CredentialChanged => "credential_changed",
+            Self::Suspended => "suspended",
+            Self::Deactivated => "deactivated",
+            Self::Erased => "erased",
+        }
+    }
 }
 
 /// `session.revoked`, on the user's subject.

@@ -30,6 +30,7 @@ pages! {
     NotAMember = "not-a-member",
     InvitationNeeded = "invitation-needed",
     RoomNotFound = "room-not-found",
+    SessionNotFound = "session-not-found",
     UserNotFound = "user-not-found",
     MessageNotFound = "message-not-found",
     NotFound = "not-found",

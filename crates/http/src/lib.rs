@@ -4,6 +4,7 @@
 //! The routes themselves live with what they serve: `chasqui-auth`, `chasqui-command-api`, `chasqui-query-api`,
 //! `chasqui-ws-edge`.
 
+mod address;
 mod answer;
 mod explain;
 mod extract;
@@ -11,6 +12,7 @@ mod listen;
 mod reference;
 mod shell;
 
+pub use address::{ClientAddress, Proxies};
 pub use answer::Refusal;
 pub use explain::page;
 pub use extract::{Json, Path, Query};

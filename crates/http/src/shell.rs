@@ -3,7 +3,10 @@
 
 mod unread;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -22,7 +25,7 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Refusal, explain, reference};
+use crate::{Proxies, Refusal, address, explain, reference};
 
 /// What the shell holds its routes to.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Bounds {
     pub deadline: Duration,
     /// Web origins, besides the server's own, whose pages may use the API.
     pub allowed_origins: Vec<String>,
+    /// Who is believed when they tell for whom they ask.
+    pub proxies: Proxies,
 }
 
 /// The routes of a process with everything around them: the description of the documented ones at
@@ -51,6 +56,7 @@ pub fn shell(documented: OpenApiRouter, undocumented: Router, bounds: &Bounds) -
         .layer(from_fn_with_state(bounds.deadline, within_deadline))
         .layer(cors(&bounds.allowed_origins))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::new(bounds.proxies.clone()), address::note))
         .layer(from_fn(observe))
         .layer(from_fn(harden))
         .layer(from_fn(unread::part_ways))

@@ -143,6 +143,16 @@ commands! {
     }
     /// End the caller's session.
     Logout {}
+    /// End one of the caller's sessions.
+    RevokeSession {
+        /// Which.
+        #[schema(value_type = uuid::Uuid)]
+        session: SessionId,
+    }
+    /// End all of the caller's sessions but the one that asks.
+    RevokeOtherSessions {}
+    /// End all of the caller's sessions, the one that asks among them.
+    RevokeAllSessions {}
     /// Change one's own profile.
     ChangeProfile {
         /// The command id.

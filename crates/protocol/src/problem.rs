@@ -75,6 +75,8 @@ codes! {
     UserNotFound = "user-not-found", 404, "There is no such user";
     /// No such message in the room.
     MessageNotFound = "message-not-found", 404, "There is no such message";
+    /// The caller has no such session.
+    SessionNotFound = "session-not-found", 404, "There is no such session";
     /// No such address or command.
     NotFound = "not-found", 404, "There is nothing here";
     /// The method does not exist at this address.

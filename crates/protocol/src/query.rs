@@ -4,8 +4,10 @@
 //! at), or everything that was recorded when it was asked (`latest`); it then waits a bounded time, and is
 //! answered with the problem `not-yet-projected` when that was not enough.
 
+use std::net::IpAddr;
+
 use chasqui_events::{
-    CommandId, Position, RoomId, Seq, Timestamp, UserId,
+    CommandId, Position, RoomId, Seq, SessionId, Timestamp, UserId,
     receipts::Mark,
     room::{Kind, Role},
 };
@@ -356,4 +358,33 @@ pub struct Profile {
     pub name: String,
     /// What to show; empty for the name itself.
     pub display_name: String,
+}
+
+/// One of the caller's sessions: everything that came from one login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenSession {
+    /// The session.
+    #[schema(value_type = uuid::Uuid)]
+    pub session: SessionId,
+    /// It is the one that asks.
+    pub current: bool,
+    /// What the client called itself at the login; may be empty.
+    pub device: String,
+    /// The address of the last login or refresh, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// When the login was: milliseconds since the Unix epoch.
+    #[schema(value_type = i64)]
+    pub opened_at: Timestamp,
+    /// When it was last refreshed, which a client that is used does every few minutes.
+    #[schema(value_type = i64)]
+    pub used_at: Timestamp,
+}
+
+/// Answers `GET /v1/me/sessions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenSessions {
+    /// The one used last first.
+    pub sessions: Vec<OpenSession>,
 }

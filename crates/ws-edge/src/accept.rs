@@ -1,6 +1,6 @@
 //! `GET /v1/ws`: from an HTTP request to a connection.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use chasqui_http::ClientAddress;
 use chasqui_protocol::{CloseCode, Code, Codec, Problem};
 
 use crate::{edge::Edge, session::Session, socket};
@@ -28,6 +29,7 @@ pub(crate) fn router(edge: Arc<Edge>) -> Router {
 
 async fn accept(
     State(edge): State<Arc<Edge>>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -63,12 +65,12 @@ async fn accept(
         .max_frame_size(limit)
         .on_upgrade(move |ws| {
             // On its own task: the one of the upgrade is as large as the handshake needed it.
-            serve(edge, ws, codec);
+            serve(edge, ws, address, codec);
             std::future::ready(())
         })
 }
 
-fn serve(edge: Arc<Edge>, ws: WebSocket, codec: Codec) {
+fn serve(edge: Arc<Edge>, ws: WebSocket, address: Option<IpAddr>, codec: Codec) {
     let now = edge.clock.now();
     let mut session = Session::new(codec, edge.settings.outbox_bytes, edge.settings.timing, now);
     if !edge.hub.take_place(edge.settings.max_connections) {
@@ -79,7 +81,7 @@ fn serve(edge: Arc<Edge>, ws: WebSocket, codec: Codec) {
     if edge.is_draining() {
         session.close(CloseCode::GoingAway, now);
     }
-    tokio::spawn(socket::serve(edge, ws, session));
+    tokio::spawn(socket::serve(edge, ws, address, session));
 }
 
 /// Says why, without a place among the connections.

@@ -1,6 +1,7 @@
 //! One client connection as the rest of the edge sees it: its session behind a lock, and a way to wake its socket.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, OnceLock},
     task::Waker,
     time::Duration,
@@ -20,6 +21,8 @@ use crate::session::Session;
 pub(crate) struct Connection {
     pub(crate) id: u64,
     pub(crate) codec: Codec,
+    /// Where the client connects from.
+    pub(crate) address: Option<IpAddr>,
     session: Mutex<Session>,
     socket: AtomicWaker,
     drained: Notify,
@@ -28,10 +31,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(id: u64, session: Session) -> Self {
+    pub(crate) fn new(id: u64, address: Option<IpAddr>, session: Session) -> Self {
         Self {
             id,
             codec: session.codec(),
+            address,
             session: Mutex::new(session),
             socket: AtomicWaker::new(),
             drained: Notify::new(),

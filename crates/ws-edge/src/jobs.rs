@@ -41,7 +41,13 @@ async fn ask(edge: &Edge, connection: &Connection, forward: Forward) -> Result<S
     }
     let token = connection.token();
     let timeout = edge.settings.command_timeout;
-    let call = Call { name: forward.name, token: token.as_deref(), trace: None, timeout };
+    let call = Call {
+        name: forward.name,
+        token: token.as_deref(),
+        address: connection.address,
+        trace: None,
+        timeout,
+    };
     let body = forward.body.get().to_owned().into_bytes().into();
     let answer = command::request_raw(&edge.bus, call, body).await.map_err(not_answered)?;
     match forward.reply {

@@ -75,7 +75,7 @@ async fn send(edge: &Arc<Edge>, room: RoomId, marks: Vec<Mark>) {
 async fn try_send(edge: &Edge, body: &MoveReceipts) -> Result<(), CommandError> {
     let mut tries = 0;
     loop {
-        let call = Call { name: "receipts", token: None, trace: None, timeout: ANSWER };
+        let call = Call { name: "receipts", token: None, address: None, trace: None, timeout: ANSWER };
         match command::request::<Accepted>(&edge.bus, call, body).await {
             Ok(_) => {
                 edge.meters.receipt_facts.increment(1);

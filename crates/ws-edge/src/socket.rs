@@ -7,6 +7,7 @@ mod inbound;
 mod readable;
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -60,8 +61,8 @@ struct Over;
 
 /// Serves a connection until its end. The future is a pointer: what an async block holds over its awaits would be
 /// kept twice, where it began and where it is polled.
-pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, session: Session) -> Serving {
-    let connection = Arc::new(Connection::new(edge.hub.next_id(), session));
+pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, address: Option<IpAddr>, session: Session) -> Serving {
+    let connection = Arc::new(Connection::new(edge.hub.next_id(), address, session));
     edge.hub.came(&connection);
     let timer_at = connection.session().next_time();
     let timer = Box::pin(tokio::time::sleep_until(edge.clock.instant(timer_at)));

@@ -4,33 +4,25 @@
 //! password, or another one, or belongs to an account that may not act.
 
 use axum::extract::State;
-use bytes::Bytes;
-use chasqui_bus::subject;
 use chasqui_domain::Rejection;
-use chasqui_events::{
-    SessionId, Timestamp, UserId,
-    identity::{IdentityEvent, SessionOpened},
-};
-use chasqui_http::{Json, Refusal};
+use chasqui_events::{Timestamp, UserId};
+use chasqui_http::{ClientAddress, Json, Refusal};
 use chasqui_protocol::{
     Code, Problem,
     command::{Login, Tokens},
 };
-use chasqui_runtime::{
-    clock::{id_parts, random_bytes},
-    metrics::names,
-    telemetry::TraceContext,
-};
+use chasqui_runtime::{metrics::names, telemetry::TraceContext};
 use secrecy::SecretString;
 
 use crate::{
     caller::Trace,
     credential::{self, Credential, Kept},
-    family::{Family, RefreshToken},
+    family::Origin,
     password::Verdict,
     refusal,
     serve::measured,
-    service::{Auth, Inner, Record, new_id},
+    service::{Auth, Inner},
+    sessions,
 };
 
 /// Open a session
@@ -48,12 +40,18 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
+    address: ClientAddress,
     Json(command): Json<Login>,
 ) -> Result<Json<Tokens>, Refusal> {
-    Ok(Json(measured("login", handle(&auth.0, &trace, command)).await?))
+    Ok(Json(measured("login", handle(&auth.0, &trace, address, command)).await?))
 }
 
-pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Login) -> Result<Tokens, Problem> {
+pub(crate) async fn handle(
+    auth: &Inner,
+    trace: &TraceContext,
+    ClientAddress(address): ClientAddress,
+    command: Login,
+) -> Result<Tokens, Problem> {
     let Login { name, password, device } = command;
     let password = SecretString::from(password);
     check_device(&device, auth.limits.name_chars)?;
@@ -71,7 +69,7 @@ pub(crate) async fn handle(auth: &Inner, trace: &TraceContext, command: Login) -
     if outdated {
         renew(auth, user, &kept, password).await;
     }
-    let tokens = open_session(auth, trace, user, name, device).await?;
+    let tokens = sessions::open(auth, trace, user, name, Origin { device, address }).await?;
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "ok").increment(1);
     Ok(tokens)
 }
@@ -96,27 +94,6 @@ async fn renew(auth: &Inner, user: UserId, kept: &Kept, password: SecretString) 
 /// A user who does not exist: what is read of somebody is read of them, too.
 fn nobody() -> UserId {
     UserId::new(Timestamp(0), [0; 10])
-}
-
-async fn open_session(
-    auth: &Inner,
-    trace: &TraceContext,
-    user: UserId,
-    name: String,
-    device: String,
-) -> Result<Tokens, Problem> {
-    let (at, random) = id_parts();
-    let session = SessionId::new(Timestamp(at), random);
-    let refresh = RefreshToken::new(session, random_bytes());
-    let family = Family::open(user, name, &refresh, Timestamp(at));
-    let document = Bytes::from(serde_json::to_vec(&family).unwrap_or_default());
-    let created = auth.families.create(&session.to_string(), document).await;
-    created.map_err(|error| refusal::not_kept(&error))?;
-    let event = IdentityEvent::SessionOpened(SessionOpened { session, device });
-    let subject = subject::ident_user(user);
-    let record = Record { subject, id: new_id(), by: user, import: None, event, first: false, trace };
-    auth.record(record).await.map_err(|error| refusal::not_appended(&error))?;
-    auth.tokens(user, &family.name, &refresh)
 }
 
 fn check_device(device: &str, most: usize) -> Result<(), Problem> {

@@ -5,11 +5,12 @@ use chasqui_events::identity::RevocationReason;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::Logout};
 
-use super::refresh;
 use crate::{
     caller::Caller,
+    identity::Identity,
     serve::measured,
     service::{Auth, Inner},
+    sessions,
 };
 
 /// End the session
@@ -30,6 +31,7 @@ pub(crate) async fn endpoint(
 
 pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: Logout) -> Result<Accepted, Problem> {
     let Logout {} = command;
-    refresh::end(auth, &caller.trace, caller.identity.session, RevocationReason::LoggedOut).await?;
+    let Identity { user, session, .. } = caller.identity;
+    sessions::revoke(auth, &caller.trace, user, session, RevocationReason::LoggedOut).await?;
     Ok(Accepted::default())
 }

@@ -15,8 +15,8 @@ fn user() -> UserId {
 }
 
 fn first() -> (Family, RefreshToken) {
-    let token = RefreshToken::new(SessionId::new(OPENED, [2; 10]), [7; 32]);
-    (Family::open(user(), "name".to_owned(), &token, OPENED), token)
+    let token = RefreshToken::new(user(), SessionId::new(OPENED, [2; 10]), [7; 32]);
+    (Family::open("name".to_owned(), Origin::default(), &token, OPENED), token)
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -65,7 +65,7 @@ fn a_token_two_back_ends_the_family_at_once() {
 #[test]
 fn a_made_up_token_of_a_known_session_changes_nothing() {
     let (family, token) = first();
-    let made_up = RefreshToken::new(token.session, [8; 32]);
+    let made_up = RefreshToken::new(token.user, token.session, [8; 32]);
     assert_eq!(family.present(&made_up, at(1), [9; HALF], LIFETIMES), Presented::Foreign);
 }
 
@@ -86,9 +86,9 @@ fn nothing_stored_or_shown_holds_a_secret() {
     let stored = serde_json::to_string(&family).unwrap();
     for secret in [&token, &successor] {
         let text = secret.to_string();
-        let (_, secret_part) = text.split_once('.').unwrap();
+        let (_, secret_part) = text.rsplit_once('.').unwrap();
         assert!(!stored.contains(secret_part) && !stored.contains(&hex::encode(*secret.secret)));
-        assert_eq!(format!("{secret:?}"), format!("{}.***", secret.session));
+        assert_eq!(format!("{secret:?}"), format!("{}.{}.***", secret.user, secret.session));
     }
     assert_eq!(serde_json::from_str::<Family>(&stored).unwrap(), family);
 }
@@ -96,7 +96,7 @@ fn nothing_stored_or_shown_holds_a_secret() {
 proptest! {
     #[test]
     fn tokens_read_back_and_no_text_makes_the_reader_panic(secret: [u8; 32], text in "\\PC{0,80}") {
-        let token = RefreshToken::new(SessionId::new(OPENED, [2; 10]), secret);
+        let token = RefreshToken::new(user(), SessionId::new(OPENED, [2; 10]), secret);
         prop_assert_eq!(token.to_string().parse::<RefreshToken>(), Ok(token));
         let _ = text.parse::<RefreshToken>();
     }

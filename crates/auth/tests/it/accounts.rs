@@ -26,7 +26,7 @@ use crate::{
 async fn as_operator(auth: &Auth, name: &str, command: Value) -> Result<Accepted, Problem> {
     let operator = Operator { user: "quilla".to_owned(), host: "cusco".to_owned() };
     let body = serde_json::to_vec(&FromOperator { operator, command }).unwrap().into();
-    let incoming = Incoming { name: name.to_owned(), body, token: None, trace: None };
+    let incoming = Incoming { name: name.to_owned(), body, token: None, address: None, trace: None };
     match serde_json::from_slice(&auth.answer_operator(incoming).await).unwrap() {
         Reply::Ok(accepted) => Ok(accepted),
         Reply::Problem(problem) => Err(problem),

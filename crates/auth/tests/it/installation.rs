@@ -98,6 +98,7 @@ pub(crate) async fn ask<R: DeserializeOwned>(
         name: name.to_owned(),
         body: body.to_string().into(),
         token: token.map(str::to_owned),
+        address: None,
         trace: None,
     };
     match serde_json::from_slice(&auth.answer(incoming).await).unwrap() {

@@ -14,4 +14,5 @@ mod login;
 mod over_http;
 mod refresh;
 mod register;
+mod sessions;
 mod sweep;

@@ -8,12 +8,47 @@ use axum::{
     http::Request,
 };
 use chasqui_auth::serve;
-use chasqui_http::{Bounds, shell};
+use chasqui_http::{Bounds, Proxies, shell};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::installation::{Installation, PASSWORD, new_id};
+
+/// A request to be sent.
+pub(crate) struct Asked(Request<Body>);
+
+impl Asked {
+    pub(crate) fn get(path: &str) -> Self {
+        Self(Request::builder().uri(path).body(Body::empty()).unwrap())
+    }
+
+    pub(crate) fn post(path: &str, body: Value) -> Self {
+        let request = Request::builder().method("POST").uri(path).body(Body::from(body.to_string()));
+        Self(request.unwrap()).header("content-type", "application/json")
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.0.headers_mut().insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn extension<E: Clone + Send + Sync + 'static>(mut self, extension: E) -> Self {
+        self.0.extensions_mut().insert(extension);
+        self
+    }
+}
+
+pub(crate) async fn send(app: &Router, Asked(request): Asked) -> (u16, Value) {
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap())
+}
 
 pub(crate) async fn ask(
     app: &Router,
@@ -22,25 +57,21 @@ pub(crate) async fn ask(
     token: Option<&str>,
     body: Option<Value>,
 ) -> (u16, Value) {
-    let mut request = Request::builder().method(method).uri(path);
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    let body = match body {
-        Some(body) => {
-            request = request.header("content-type", "application/json");
-            Body::from(body.to_string())
-        }
-        None => Body::empty(),
+    let asked = match (method, body) {
+        ("POST", Some(body)) => Asked::post(path, body),
+        _ => Asked::get(path),
     };
-    let response = app.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-    let status = response.status().as_u16();
-    let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    (status, serde_json::from_slice(&bytes).unwrap())
+    send(app, token.into_iter().fold(asked, Asked::bearer)).await
 }
 
 pub(crate) async fn app(installation: &Installation) -> Router {
-    let bounds = Bounds { body_bytes: 65_536, deadline: Duration::from_secs(30), allowed_origins: vec![] };
+    let http = &installation.config.http;
+    let bounds = Bounds {
+        body_bytes: 65_536,
+        deadline: Duration::from_secs(30),
+        allowed_origins: vec![],
+        proxies: Proxies { trusted: http.trusted_proxies.clone(), header: http.forwarded_header },
+    };
     shell(installation.auth().await.routes(), Router::new(), &bounds)
 }
 

@@ -20,7 +20,13 @@ use tokio::sync::oneshot;
 use crate::harness::{Nats, soon};
 
 fn call(name: &str) -> Call<'_> {
-    Call { name, token: Some("token"), trace: Some("00-1-2-01"), timeout: Duration::from_secs(5) }
+    Call {
+        name,
+        token: Some("token"),
+        address: Some([192, 0, 2, 7].into()),
+        trace: Some("00-1-2-01"),
+        timeout: Duration::from_secs(5),
+    }
 }
 
 fn what(concurrency: usize) -> Serve<'static> {
@@ -45,14 +51,16 @@ async fn a_command_is_answered_with_what_the_handler_says() {
             let answer = if incoming.name == "join" {
                 Err(Problem::new(Code::RoomNotFound, "no"))
             } else {
-                Ok(json!({ "body": body, "token": incoming.token, "trace": incoming.trace }))
+                let command::Incoming { token, address, trace, .. } = incoming;
+                Ok(json!({ "body": body, "token": token, "address": address, "trace": trace }))
             };
             Reply::from(answer).encode()
         },
         std::future::pending(),
     ));
     let answer: Value = command::request(&edge, call("send"), &json!({"n": 1})).await.unwrap();
-    assert_eq!(answer, json!({"body": {"n": 1}, "token": "token", "trace": "00-1-2-01"}));
+    let expected = json!({"body": {"n": 1}, "token": "token", "address": "192.0.2.7", "trace": "00-1-2-01"});
+    assert_eq!(answer, expected);
     let problem = command::request::<Value>(&edge, call("join"), &json!({})).await.unwrap_err();
     assert!(matches!(problem, CommandError::Problem(problem) if problem.code == Code::RoomNotFound));
     let nobody = command::request::<Value>(&edge, call("login"), &json!({})).await.unwrap_err();

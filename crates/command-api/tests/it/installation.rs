@@ -119,6 +119,7 @@ pub(crate) fn incoming(name: &str, body: Value, token: Option<&str>) -> Incoming
         name: name.to_owned(),
         body: body.to_string().into(),
         token: token.map(str::to_owned),
+        address: None,
         trace: None,
     }
 }

@@ -15,7 +15,7 @@ use axum::{
 };
 use chasqui_command_api::{FindSent, serve::NAMES};
 use chasqui_events::{CommandId, Partition, Position, Timestamp};
-use chasqui_http::{Bounds, shell};
+use chasqui_http::{Bounds, Proxies, shell};
 use chasqui_protocol::Accepted;
 use chasqui_runtime::clock::now_ms;
 use pretty_assertions::assert_eq;
@@ -25,7 +25,12 @@ use tower::ServiceExt as _;
 use crate::installation::{Installation, Person, new_id};
 
 fn app(installation: &Installation, find_sent: Option<FindSent>) -> Router {
-    let bounds = Bounds { body_bytes: 65_536, deadline: Duration::from_secs(30), allowed_origins: vec![] };
+    let bounds = Bounds {
+        body_bytes: 65_536,
+        deadline: Duration::from_secs(30),
+        allowed_origins: vec![],
+        proxies: Proxies::default(),
+    };
     shell(installation.api.routes(find_sent), Router::new(), &bounds)
 }
 

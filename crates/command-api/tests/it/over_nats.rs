@@ -31,7 +31,8 @@ async fn an_edge_asks_with_its_callers_token_and_is_answered() {
         stopped.cancelled_owned(),
     ));
     let edge = installation.bus(BusRole::WsEdge).await;
-    let call = |name, token| Call { name, token, trace: None, timeout: Duration::from_secs(10) };
+    let call =
+        |name, token| Call { name, token, address: None, trace: None, timeout: Duration::from_secs(10) };
     let body = json!({"id": new_id(), "kind": "public", "name": "Plaza"});
     let room = command::request::<Accepted>(&edge, call("create_room", Some(&ana.token)), &body).await;
     let room = room.unwrap().room.unwrap();

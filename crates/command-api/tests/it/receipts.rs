@@ -17,8 +17,13 @@ use crate::installation::{Installation, new_id};
 impl Installation {
     async fn as_an_edge(&self, room: RoomId, marks: &[Mark]) -> Accepted {
         let body = json!({"id": new_id(), "room": room, "marks": marks});
-        let incoming =
-            Incoming { name: "receipts".to_owned(), body: body.to_string().into(), token: None, trace: None };
+        let incoming = Incoming {
+            name: "receipts".to_owned(),
+            body: body.to_string().into(),
+            token: None,
+            address: None,
+            trace: None,
+        };
         match serde_json::from_slice(&self.api.answer(incoming).await).unwrap() {
             Reply::Ok(accepted) => accepted,
             Reply::Problem(problem) => panic!("{problem}"),

@@ -35,6 +35,7 @@ fn app() -> Router {
         body_bytes: 100,
         deadline: Duration::from_millis(20),
         allowed_origins: vec!["https://chat.example.org".to_owned()],
+        proxies: Proxies::default(),
     };
     shell(OpenApiRouter::new(), routes, &bounds)
 }
@@ -138,7 +139,12 @@ async fn described(_: String) -> String {
 
 #[tokio::test]
 async fn described_operations_have_names_and_problems_their_media_type() {
-    let bounds = Bounds { body_bytes: 100, deadline: Duration::from_secs(20), allowed_origins: vec![] };
+    let bounds = Bounds {
+        body_bytes: 100,
+        deadline: Duration::from_secs(20),
+        allowed_origins: vec![],
+        proxies: Proxies::default(),
+    };
     let documented = OpenApiRouter::new().routes(utoipa_axum::routes!(described));
     let app = shell(documented, Router::new(), &bounds);
     let response = app.oneshot(request("GET", "/openapi.json", None, "")).await.unwrap();

@@ -90,6 +90,7 @@ impl Installation {
             body_bytes: 65_536,
             deadline: Duration::from_secs(30),
             allowed_origins: vec![],
+            proxies: chasqui_http::Proxies::default(),
         };
         Self {
             auth: Auth::build(&config, bus(BusRole::Auth).await).await.unwrap(),
@@ -175,6 +176,7 @@ fn incoming(name: &str, body: Value, token: Option<&str>) -> Incoming {
         name: name.to_owned(),
         body: body.to_string().into(),
         token: token.map(str::to_owned),
+        address: None,
         trace: None,
     }
 }

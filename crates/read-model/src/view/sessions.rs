@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use bson::{Bson, Document, doc};
 use chasqui_events::{
-    Envelope, Fact, Seq, SessionId,
-    account::AccountEvent,
-    identity::{IdentityEvent, RevocationReason},
-    message::MessageEvent,
+    Envelope, Fact, Seq, SessionId, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
     receipts::ReceiptEvent,
     room::RoomEvent,
 };
@@ -39,7 +36,7 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
                 "user": stored::user(envelope.by),
                 "revoked": stored::seq(seq),
                 "revoked_at": envelope.at.millis(),
-                "reason": reason_name(revoked.reason),
+                "reason": revoked.reason.as_str(),
             });
         }
         Fact::Identity(
@@ -66,13 +63,6 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_),
         ) => {}
-    }
-}
-
-const fn reason_name(reason: RevocationReason) -> &'static str {
-    match reason {
-        RevocationReason::LoggedOut => "logged_out",
-        RevocationReason::TokenReused => "token_reused",
     }
 }
 

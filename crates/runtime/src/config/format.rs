@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
@@ -225,6 +226,29 @@ impl Format<Vec<String>> for Names {
 
     fn show(value: &Vec<String>) -> String {
         if value.is_empty() { "(none)".to_owned() } else { value.join(",") }
+    }
+}
+
+/// Networks.
+pub(super) struct Networks;
+
+impl Format<Vec<IpNet>> for Networks {
+    const FILE_TYPE: FileType = FileType::List;
+
+    fn expected(_: Bounds) -> String {
+        "a list of networks such as 10.0.0.0/8 or ::1/128".to_owned()
+    }
+
+    fn parse(raw: &str, _: Bounds) -> Option<Vec<IpNet>> {
+        if raw.is_empty() {
+            return Some(Vec::new());
+        }
+        raw.split(',').map(|network| network.trim().parse().ok()).collect()
+    }
+
+    fn show(value: &Vec<IpNet>) -> String {
+        let networks: Vec<_> = value.iter().map(IpNet::to_string).collect();
+        if networks.is_empty() { "(none)".to_owned() } else { networks.join(",") }
     }
 }
 

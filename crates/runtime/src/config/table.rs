@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::choice::{Durability, LogFormat};
+use super::choice::{Durability, ForwardedHeader, LogFormat};
 use super::define::configuration;
 use super::format::{
-    FilePath, Filter, Format, Listen, Millis, MongodbUrl, Names, NatsUrl, OneOf, Optional, RedisUrl, Seconds,
-    Secret, Text, Token, WebOrigins, Whole,
+    FilePath, Filter, Format, Listen, Millis, MongodbUrl, Names, NatsUrl, Networks, OneOf, Optional,
+    RedisUrl, Seconds, Secret, Text, Token, WebOrigins, Whole,
 };
 use super::key::{Bounds, Key};
 use super::reader::Reader;
@@ -98,6 +99,12 @@ configuration! {
         /// Web origins, besides the server's own, whose pages may use the API and the WebSocket. A list; in the
         /// environment separated by commas.
         allowed_origins: Vec<String> as WebOrigins = "";
+        /// Networks of the proxies that are believed when they tell for whom they ask, in the notation
+        /// `10.0.0.0/8` or `::1/128`. From anybody else the connection's own address counts. A list; in the
+        /// environment separated by commas.
+        trusted_proxies: Vec<IpNet> as Networks = "";
+        /// The header in which those proxies tell it; they must not let a client's own through unchanged.
+        forwarded_header: ForwardedHeader as OneOf = "x-forwarded-for";
         /// How long a request may take before it is answered with an error.
         request_timeout_ms: Duration as Millis = "15000" in 100..=600_000;
     }
@@ -138,6 +145,9 @@ configuration! {
         /// How long the refresh token before the current one is still answered, for a client that lost the
         /// answer. After that its use revokes the session.
         refresh_grace_s: Duration as Seconds = "10" in 0..=300;
+        /// Open sessions that a user may have; a login beyond that ends the one that was not used for the longest
+        /// time.
+        sessions_per_user: usize as Whole = "100" in 1..=1000;
         /// Memory of one Argon2id hash, in KiB (OWASP: 19456).
         argon2_memory_kib: u32 as Whole = "19456" in 8..=4_194_304;
         /// Passes of one Argon2id hash.

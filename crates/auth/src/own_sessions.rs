@@ -1,0 +1,30 @@
+//! `GET /v1/me/sessions`: the caller's sessions, from the bucket that decides about them.
+
+use axum::extract::State;
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::query::{OpenSession, OpenSessions};
+
+use crate::{caller::Caller, service::Auth, sessions};
+
+/// One's open sessions
+///
+/// With the device as it called itself, and the address and time of the last login or refresh.
+#[utoipa::path(
+    get, path = "/v1/me/sessions", tag = "identity", security(("access_token" = [])),
+    responses((status = 200, description = "The one used last first", body = OpenSessions))
+)]
+pub(crate) async fn endpoint(
+    State(auth): State<Auth>,
+    caller: Caller,
+) -> Result<Json<OpenSessions>, Refusal> {
+    let open = sessions::list(&auth.0, caller.identity.user).await?;
+    let sessions = open.into_iter().map(|(session, family)| OpenSession {
+        session,
+        current: session == caller.identity.session,
+        device: family.device,
+        address: family.address,
+        opened_at: family.opened_at,
+        used_at: family.rotated_at,
+    });
+    Ok(Json(OpenSessions { sessions: sessions.collect() }))
+}

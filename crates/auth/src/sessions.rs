@@ -1,0 +1,205 @@
+//! Sessions: opened by a login, kept as families of refresh tokens in the bucket `REFRESH` under
+//! `<user>.<session>`, ended by whoever may.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chasqui_bus::{
+    kv::{Bucket, Entry, KvError},
+    subject,
+};
+use chasqui_events::{
+    SessionId, Timestamp, UserId,
+    identity::{IdentityEvent, RevocationReason, SessionOpened, SessionRevoked},
+};
+use chasqui_protocol::{Problem, command::Tokens};
+use chasqui_runtime::{
+    clock::{id_parts, now_ms, random_bytes},
+    telemetry::TraceContext,
+};
+
+use crate::{
+    family::{Family, Origin, RefreshToken},
+    refusal,
+    service::{Inner, Record, derived_id, new_id},
+};
+
+/// How often a lost race for a family is judged again.
+pub(crate) const ATTEMPTS: usize = 8;
+/// How long an ended family is kept, so that whoever still shows its tokens is told why.
+const ENDED_KEPT: Duration = Duration::from_hours(24);
+/// How long the mark of a removed family stays; nobody needs it.
+const MARK_KEPT: Duration = Duration::from_mins(1);
+
+/// Somebody else changed the family in between: look at it again.
+pub(crate) struct LostRace;
+
+/// Opens a session for a user, whose name has this claim token.
+pub(crate) async fn open(
+    auth: &Inner,
+    trace: &TraceContext,
+    user: UserId,
+    name: String,
+    origin: Origin,
+) -> Result<Tokens, Problem> {
+    make_room(auth, trace, user).await?;
+    let (at, random) = id_parts();
+    let session = SessionId::new(Timestamp(at), random);
+    let refresh = RefreshToken::new(user, session, random_bytes());
+    let device = origin.device.clone();
+    let family = Family::open(name, origin, &refresh, Timestamp(at));
+    let created = lasting(auth, &family).create(&key(user, session), document(&family)).await;
+    created.map_err(|error| refusal::not_kept(&error))?;
+    let event = IdentityEvent::SessionOpened(SessionOpened { session, device });
+    let subject = subject::ident_user(user);
+    let record = Record { subject, id: new_id(), by: user, import: None, event, first: false, trace };
+    auth.record(record).await.map_err(|error| refusal::not_appended(&error))?;
+    auth.tokens(user, &family.name, &refresh)
+}
+
+/// Makes room for one more session, at the cost of those that were not used for the longest time.
+async fn make_room(auth: &Inner, trace: &TraceContext, user: UserId) -> Result<(), Problem> {
+    let keys = auth.families.key_names_under(&user.to_string()).await;
+    if keys.map_err(|error| refusal::not_kept(&error))?.len() < auth.sessions_per_user {
+        return Ok(());
+    }
+    for (session, _) in list(auth, user).await?.into_iter().skip(auth.sessions_per_user - 1) {
+        revoke(auth, trace, user, session, RevocationReason::Displaced).await?;
+    }
+    Ok(())
+}
+
+/// The family of a session, and where it stands in its bucket.
+pub(crate) async fn find(
+    auth: &Inner,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<(Family, Entry)>, Problem> {
+    let entry = auth.families.get(&key(user, session)).await;
+    let Some(entry) = entry.map_err(|error| refusal::not_kept(&error))? else { return Ok(None) };
+    let family =
+        serde_json::from_slice(&entry.value).map_err(|error| refusal::unreadable("the session", &error))?;
+    Ok(Some((family, entry)))
+}
+
+/// The sessions of a user that are open, the one used last first.
+pub(crate) async fn list(auth: &Inner, user: UserId) -> Result<Vec<(SessionId, Family)>, Problem> {
+    let keys = auth.families.key_names_under(&user.to_string()).await;
+    let mut sessions = Vec::new();
+    for session in keys.map_err(|error| refusal::not_kept(&error))?.iter().filter_map(|key| session_of(key)) {
+        let Some((family, _)) = find(auth, user, session).await? else { continue };
+        if family.ended.is_none() && family.left(Timestamp(now_ms()), auth.lifetimes).is_some() {
+            sessions.push((session, family));
+        }
+    }
+    sessions.sort_by_key(|(session, family)| std::cmp::Reverse((family.rotated_at, *session)));
+    Ok(sessions)
+}
+
+/// Writes a family over the one that was read. It goes by itself when it can no longer be used.
+pub(crate) async fn store(
+    auth: &Inner,
+    session: SessionId,
+    family: &Family,
+    read: &Entry,
+) -> Result<Result<(), Problem>, LostRace> {
+    let key = key(family.user, session);
+    match lasting(auth, family).update(&key, document(family), read.revision).await {
+        Ok(_) => Ok(Ok(())),
+        Err(KvError::Conflict) => Err(LostRace),
+        Err(error) => Ok(Err(refusal::not_kept(&error))),
+    }
+}
+
+/// Removes a family that nobody can ever use again. Where this fails, it is only kept longer.
+pub(crate) async fn forget(auth: &Inner, user: UserId, session: SessionId) {
+    if let Err(error) = auth.families.keeping(MARK_KEPT).delete(&key(user, session)).await {
+        tracing::debug!(%error, session.id = %session, "an expired session is kept until it goes by itself");
+    }
+}
+
+/// Ends a session for good. Whether there is one; ending it again is no error.
+///
+/// # Errors
+/// `unavailable` or `busy` when it may not have ended: do it again.
+pub(crate) async fn revoke(
+    auth: &Inner,
+    trace: &TraceContext,
+    user: UserId,
+    session: SessionId,
+    reason: RevocationReason,
+) -> Result<bool, Problem> {
+    for _ in 0..ATTEMPTS {
+        let Some((family, entry)) = find(auth, user, session).await? else { return Ok(false) };
+        let ended = if family.ended.is_some() { family } else { family.end(reason) };
+        if let Ok(stored) = store(auth, session, &ended, &entry).await {
+            stored?;
+            announce(auth, trace, session, &ended).await;
+            return Ok(true);
+        }
+    }
+    Err(refusal::busy())
+}
+
+/// Ends all sessions of a user but one. How many were open.
+///
+/// # Errors
+/// As [`revoke`]; those that had been ended by then stay so.
+pub(crate) async fn revoke_all(
+    auth: &Inner,
+    trace: &TraceContext,
+    user: UserId,
+    except: Option<SessionId>,
+    reason: RevocationReason,
+) -> Result<usize, Problem> {
+    let mut ended = 0;
+    for (session, _) in list(auth, user).await? {
+        if Some(session) != except && revoke(auth, trace, user, session, reason).await? {
+            ended += 1;
+        }
+    }
+    Ok(ended)
+}
+
+/// Tells everyone that a session has ended, so that its connections are closed; once, or again where it is not
+/// known that it was told.
+pub(crate) async fn announce(auth: &Inner, trace: &TraceContext, session: SessionId, family: &Family) {
+    let Some(reason) = family.ended.filter(|_| !family.announced) else { return };
+    let record = Record {
+        subject: subject::ident_user(family.user),
+        // The same id each time, so that the log can tell a repetition.
+        id: derived_id("session revoked", session.as_uuid(), session.timestamp()),
+        by: family.user,
+        import: None,
+        event: IdentityEvent::SessionRevoked(SessionRevoked { session, reason }),
+        first: false,
+        trace,
+    };
+    if let Err(error) = auth.record(record).await {
+        tracing::warn!(%error, session.id = %session, "the end of a session is not announced yet");
+        return;
+    }
+    let told = family.told();
+    // Nothing changes a family after its end but this.
+    if let Err(error) = lasting(auth, &told).put(&key(told.user, session), document(&told)).await {
+        tracing::warn!(%error, session.id = %session, "the end of a session may be announced again");
+    }
+}
+
+fn key(user: UserId, session: SessionId) -> String {
+    format!("{user}.{session}")
+}
+
+fn session_of(key: &str) -> Option<SessionId> {
+    key.rsplit_once('.')?.1.parse().ok()
+}
+
+fn document(family: &Family) -> Bytes {
+    Bytes::from(serde_json::to_vec(family).unwrap_or_default())
+}
+
+/// The bucket, keeping what is written for as long as the family is good for anything.
+fn lasting(auth: &Inner, family: &Family) -> Bucket {
+    let left = family.left(Timestamp(now_ms()), auth.lifetimes).unwrap_or_default();
+    auth.families.keeping(if family.ended.is_some() { ENDED_KEPT.min(left) } else { left })
+}
