@@ -12,6 +12,7 @@ mod drain;
 mod exchanged_log;
 mod flushed_redis;
 mod half_open;
+mod limits;
 mod lost_hints;
 mod moderation;
 mod over_http;

@@ -4,11 +4,16 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::{header, request::Parts},
 };
+use chasqui_events::account::GlobalRole;
 use chasqui_http::Refusal;
+use chasqui_limiter::Account;
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::telemetry::{TRACEPARENT, TraceContext};
 
-use crate::{identity::Identity, verifier::Verifier};
+use crate::{
+    identity::{Identity, Scope},
+    verifier::Verifier,
+};
 
 /// A verified caller, and the trace that their request belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +37,13 @@ impl Caller {
         let token = token.ok_or_else(no_token)?;
         let identity = verifier.verify(token).await?;
         Ok(Self { identity, trace: TraceContext::continue_from(traceparent) })
+    }
+
+    /// Whose limits hold for this caller.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let service = self.identity.role == GlobalRole::Service || self.identity.may(Scope::Import);
+        Account { user: self.identity.user, service }
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod refresh;
 pub(crate) mod register;
 pub(crate) mod register_imported;
 pub(crate) mod reinstate;
-pub(crate) mod suspend;
 pub(crate) mod revoke_all_sessions;
 pub(crate) mod revoke_other_sessions;
 pub(crate) mod revoke_session;
+pub(crate) mod suspend;

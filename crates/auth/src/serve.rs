@@ -30,8 +30,10 @@ impl Auth {
         let caller = || Caller::verify(&auth.verifier, token.as_deref(), trace.as_deref());
         match name.as_str() {
             "register" => {
-                reply("register", body, async |command| register::handle(auth, &anonymous, command).await)
-                    .await
+                reply("register", body, async |command| {
+                    register::handle(auth, &anonymous, address, command).await
+                })
+                .await
             }
             "login" => {
                 reply("login", body, async |command| login::handle(auth, &anonymous, address, command).await)

@@ -13,6 +13,7 @@ use chasqui_events::{
     CommandId, Envelope, Import, SessionId, Timestamp, UserId,
     identity::{IdentityEvent, Registered},
 };
+use chasqui_limiter::Rates;
 use chasqui_protocol::{Code, Problem, command::Tokens};
 use chasqui_runtime::{
     clock::{id_parts, now_ms, random_bytes},
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) name_key: NameKey,
     pub(crate) verifier: Verifier,
     pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) roles: KnownRoles,
     /// How many sessions a user may have.
@@ -85,7 +87,7 @@ impl Auth {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn build(config: &Config, bus: Bus) -> Result<Self, StartError> {
+    pub async fn build(config: &Config, bus: Bus, rates: Rates) -> Result<Self, StartError> {
         let auth = &config.auth;
         let file = |path: &Option<_>, key| path.clone().ok_or(StartError::NotConfigured(key));
         let signing_key = SigningKey::load(&file(&auth.signing_key_file, "auth.signing_key_file")?)?;
@@ -103,6 +105,7 @@ impl Auth {
             passwords,
             name_key,
             limits: limits(config),
+            rates,
             lifetimes: Lifetimes {
                 idle: auth.refresh_idle_s,
                 absolute: auth.refresh_absolute_s,

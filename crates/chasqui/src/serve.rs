@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use axum::Router;
 use chasqui_bus::Bus;
 use chasqui_http::{Bounds, Connections, Proxies, shell};
+use chasqui_limiter::Rates;
 use chasqui_read_model::ReadModel;
 use chasqui_runtime::{
     config::Config,
@@ -38,7 +39,7 @@ pub(crate) async fn run(config: Config, serve: &Serve) -> anyhow::Result<()> {
     let roles = Role::chosen(&serve.roles);
     announce(&config, &roles);
     let life = Lifecycle::new(config.shutdown.grace_ms);
-    let mut process = Process::new(&config, &life);
+    let mut process = Process::new(&config, &life)?;
     process.watch_over().await?;
     let http = listen(config.http.listen, "http.listen").await?;
     process.build(&roles).await?;
@@ -66,6 +67,7 @@ pub(crate) struct Process<'a> {
     registry: Registry,
     documented: OpenApiRouter,
     undocumented: Router,
+    rates: Rates,
     query_bus: Option<Bus>,
     model: Option<ReadModel>,
     /// Cancelled when the edge of this process has let its clients go. Until then it still sends commands, so the
@@ -74,8 +76,9 @@ pub(crate) struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    fn new(config: &'a Config, life: &Lifecycle) -> Self {
-        Self {
+    fn new(config: &'a Config, life: &Lifecycle) -> anyhow::Result<Self> {
+        Ok(Self {
+            rates: Rates::shared(config).context("redis.url")?,
             config,
             tasks: life.tasks(),
             shutdown: life.shutdown(),
@@ -85,7 +88,7 @@ impl<'a> Process<'a> {
             query_bus: None,
             model: None,
             edge_is_done: CancellationToken::new(),
-        }
+        })
     }
 
     /// The operator's port comes first, so that a start can be watched.
@@ -97,6 +100,11 @@ impl<'a> Process<'a> {
             shutdown: self.shutdown.clone(),
         };
         self.tasks.spawn_service("ops", serve_ops(listener, ops));
+        let (rates, shutdown) = (self.rates.clone(), self.shutdown.clone());
+        self.tasks.spawn_service("limits", async move {
+            rates.limiter().run(shutdown.requested()).await;
+            Ok(())
+        });
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use chasqui_bus::{
 };
 use chasqui_domain::{Limits, Rejection, RoomCommand, room::VersionedRoom};
 use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, UserId};
+use chasqui_limiter::Rates;
 use chasqui_protocol::{Accepted, Code, Problem};
 use chasqui_runtime::{clock::random_bytes, config::Config};
 use sha2::{Digest as _, Sha256};
@@ -26,6 +27,7 @@ pub(crate) struct Inner {
     pub(crate) rooms: RoomStore,
     pub(crate) verifier: Verifier,
     pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
     pub(crate) heads: Heads,
     pub(crate) users: Users,
     partitions: u16,
@@ -37,7 +39,7 @@ impl CommandApi {
     ///
     /// # Errors
     /// [`BusError::Closed`].
-    pub async fn build(config: &Config, bus: Bus) -> Result<Self, BusError> {
+    pub async fn build(config: &Config, bus: Bus, rates: Rates) -> Result<Self, BusError> {
         let settings = StoreSettings {
             max_rooms: u64::try_from(config.commands.cache_rooms).unwrap_or(u64::MAX),
             snapshot_every: config.snapshots.every,
@@ -48,6 +50,7 @@ impl CommandApi {
             rooms: RoomStore::open(bus.clone(), settings).await?,
             verifier: Verifier::new(&config.auth, Bucket::open(bus, Name::Jwks)),
             limits: chasqui_auth::limits(config),
+            rates,
             heads: Heads::new(log.clone(), config.chat.partitions),
             users: Users::new(log.clone()),
             partitions: config.chat.partitions,

@@ -4,6 +4,8 @@
 //! a room). The algorithm is the generic cell rate algorithm (ITU-T I.371, GCRA): so many at once, then one each
 //! interval, with one number of state per key.
 //!
+//! [`Rates`] are the limits of the configuration, one method for each thing that is limited; a [`Limiter`] holds them:
+//!
 //! - [`Limiter::check`] decides in Redis, in one round trip, for all processes together;
 //! - [`Limiter::admit`] decides here and settles with the other processes a moment later, for what must not wait;
 //! - [`Limiter::begin_attempt`] counts failures in a row, for what is guessed at;
@@ -19,6 +21,7 @@ mod limit;
 mod limiter;
 mod local;
 mod meter;
+mod rates;
 mod shared;
 mod tally;
 
@@ -26,4 +29,5 @@ pub use attempts::AttemptRule;
 pub use limit::{Limit, Limited};
 pub use limiter::{Limiter, SETTLE_EVERY};
 pub use meter::Meter;
+pub use rates::{Account, Rates};
 pub use shared::{BadAddress, RedisSettings};

@@ -5,6 +5,7 @@
 //! (`freshness`).
 
 mod access;
+mod asking;
 mod freshness;
 mod parameters;
 mod query;

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration, time::Instant};
 use chasqui_auth::GlobalRole;
 use chasqui_bus::Log;
 use chasqui_events::{CommandId, Position, RoomId, UserId};
+use chasqui_limiter::Rates;
 use chasqui_protocol::{
     Accepted, Code, Problem,
     query::{Freshness, Query},
@@ -50,13 +51,14 @@ struct Inner {
     model: ReadModel,
     log: Log,
     bounds: Bounds,
+    rates: Rates,
 }
 
 impl Reader {
     /// A reader. The log is only asked how far its streams reach, so any role that may ask that will do.
     #[must_use]
-    pub fn new(model: ReadModel, log: Log, bounds: Bounds) -> Self {
-        Self(Arc::new(Inner { model, log, bounds }))
+    pub fn new(model: ReadModel, log: Log, bounds: Bounds, rates: Rates) -> Self {
+        Self(Arc::new(Inner { model, log, bounds, rates }))
     }
 
     pub(crate) fn model(&self) -> &ReadModel {
@@ -65,6 +67,11 @@ impl Reader {
 
     pub(crate) fn log(&self) -> &Log {
         &self.0.log
+    }
+
+    /// Counts a query of a caller that comes by a route.
+    pub(crate) fn admit(&self, caller: UserId) -> Result<(), Problem> {
+        self.0.rates.query(caller)
     }
 
     pub(crate) fn bounds(&self) -> &Bounds {
@@ -77,6 +84,7 @@ impl Reader {
     /// # Errors
     /// The documented codes of the query; `not-yet-projected` when the demanded freshness was not reached in time.
     pub async fn answer(&self, caller: UserId, query: Query, fresh: Freshness) -> Result<Value, Problem> {
+        self.0.rates.query(caller)?;
         match query {
             Query::Conversations {} => value(conversations::read(self, caller, fresh).await?),
             Query::Conversation { room } => value(conversation::read(self, caller, room, fresh).await?),

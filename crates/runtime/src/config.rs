@@ -27,16 +27,16 @@ mod rules;
 mod secret_url;
 mod table;
 
-pub use choice::{Durability, ForwardedHeader, LogFormat};
+pub use choice::{Durability, Enforcement, ForwardedHeader, LogFormat};
 pub use environment::{PREFIX, TOLERATED, process_environment};
 pub use key::{Key, Origin, known_env_keys, known_keys};
 pub use problem::{ConfigError, Fault, Problem};
 pub use rate::{NotARate, Rate};
-pub use reference::reference_markdown;
+pub use reference::{limits_markdown, reference_markdown};
 pub use secret_url::SecretUrl;
 pub use table::{
-    Auth, Chat, Commands, Config, Edge, Hot, Http, Limits, Log, Mongodb, Nats, Ops, Projector, Query, Redis,
-    Shutdown, Snapshots,
+    Auth, Chat, Commands, Config, Edge, Hot, Http, Limits, Log, Mongodb, Nats, Ops, Projector, Query,
+    RateLimits, Redis, Shutdown, Snapshots,
 };
 
 use reader::Reader;

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use chasqui_http::ClientAddress;
+use chasqui_http::{ClientAddress, Refusal};
 use chasqui_protocol::{CloseCode, Code, Codec, Problem};
 
 use crate::{edge::Edge, session::Session, socket};
@@ -49,6 +49,9 @@ async fn accept(
     if !may_come_from(&edge.settings.allowed_origins, &headers) {
         let detail = "pages of this origin may not connect; see http.allowed_origins";
         return refuse(StatusCode::FORBIDDEN, &Problem::new(Code::Forbidden, detail));
+    }
+    if let Err(problem) = edge.rates.connect(address) {
+        return Refusal(problem).into_response();
     }
     let Some(codec) = codec_of(&headers) else {
         let names = Codec::ALL.map(Codec::subprotocol).join(", ");

@@ -20,6 +20,11 @@ impl Clock {
         self.at_start.plus_millis(crate::settings::millis(self.started.elapsed()))
     }
 
+    /// How long it has run.
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
     /// The moment at which [`Clock::now`] reaches `at`.
     pub(crate) fn instant(&self, at: Timestamp) -> tokio::time::Instant {
         let ms = u64::try_from(at.since(self.at_start)).unwrap_or(0);

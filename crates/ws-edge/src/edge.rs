@@ -8,6 +8,7 @@ use std::{
 use chasqui_auth::Verifier;
 use chasqui_bus::{Bus, Log, live::Live};
 use chasqui_events::{Partition, RoomId, Seq, UserId, receipts::Mark};
+use chasqui_limiter::Rates;
 use chasqui_protocol::ServerFrame;
 use chasqui_query_api::Reader;
 use chasqui_read_model::ReadModel;
@@ -31,6 +32,7 @@ pub(crate) struct Edge {
     pub(crate) read_model: ReadModel,
     pub(crate) verifier: Verifier,
     pub(crate) reader: Reader,
+    pub(crate) rates: Rates,
     pub(crate) readiness: Readiness,
     pub(crate) hub: Hub,
     pub(crate) listening: Listening,
@@ -71,12 +73,13 @@ pub(crate) struct Made {
     pub(crate) read_model: ReadModel,
     pub(crate) verifier: Verifier,
     pub(crate) reader: Reader,
+    pub(crate) rates: Rates,
     pub(crate) readiness: Readiness,
 }
 
 impl Edge {
     pub(crate) fn new(made: Made) -> Arc<Self> {
-        let Made { settings, bus, read_model, verifier, reader, readiness } = made;
+        let Made { settings, bus, read_model, verifier, reader, rates, readiness } = made;
         let window_ms = crate::settings::millis(settings.receipt_window);
         Arc::new(Self {
             clock: Clock::start(),
@@ -86,6 +89,7 @@ impl Edge {
             read_model,
             verifier,
             reader,
+            rates,
             readiness,
             hub: Hub::default(),
             listening: Listening::default(),

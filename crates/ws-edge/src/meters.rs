@@ -19,6 +19,7 @@ pub(crate) struct Meters {
     pub(crate) receipt_facts: Counter,
     pub(crate) marks_taken: Counter,
     pub(crate) hints_dropped: Counter,
+    pub(crate) held: Counter,
 }
 
 impl Meters {
@@ -35,6 +36,7 @@ impl Meters {
             receipt_facts: counter!(names::EDGE_RECEIPT_FACTS_TOTAL),
             marks_taken: counter!(names::EDGE_RECEIPT_MARKS_TOTAL),
             hints_dropped: counter!(names::EDGE_EPHEMERAL_DROPPED_TOTAL),
+            held: counter!(names::EDGE_HELD_TOTAL),
         }
     }
 

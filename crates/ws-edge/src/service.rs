@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use chasqui_auth::Verifier;
 use chasqui_bus::{Bus, BusRole, Log};
+use chasqui_limiter::Rates;
 use chasqui_query_api::{Bounds, Reader};
 use chasqui_read_model::ReadModel;
 use chasqui_runtime::{config::Config, health::Readiness, lifecycle::Shutdown};
@@ -28,6 +29,8 @@ pub struct Parts {
     pub read_model: ReadModel,
     /// Checks access tokens.
     pub verifier: Verifier,
+    /// How often clients may do what.
+    pub rates: Rates,
     /// Says when the edge is ready.
     pub readiness: Readiness,
 }
@@ -48,13 +51,14 @@ impl WsEdge {
     /// Nothing that bounds the time or the body of a request belongs around the route, because a connection
     /// outlives both.
     pub fn build(config: &Config, parts: Parts) -> (Router, Service) {
-        let Parts { bus, read_model, verifier, readiness } = parts;
+        let Parts { bus, read_model, verifier, rates, readiness } = parts;
         if bus.role() != BusRole::WsEdge {
             tracing::warn!(role = %bus.role(), "the edge uses the NATS connection of another role");
         }
-        let reader = Reader::new(read_model.clone(), Log::new(bus.clone()), Bounds::new(config));
+        let reader =
+            Reader::new(read_model.clone(), Log::new(bus.clone()), Bounds::new(config), rates.clone());
         let settings = Settings::of(config);
-        let edge = Edge::new(Made { settings, bus, read_model, verifier, reader, readiness });
+        let edge = Edge::new(Made { settings, bus, read_model, verifier, reader, rates, readiness });
         (accept::router(Arc::clone(&edge)), Service { edge })
     }
 }

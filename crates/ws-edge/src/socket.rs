@@ -15,11 +15,12 @@ use std::{
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use chasqui_events::{Timestamp, receipts::Mark};
+use chasqui_limiter::Meter;
 use chasqui_protocol::CloseCode;
 use futures::{
     FutureExt as _, Sink as _, SinkExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered,
 };
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::readable::Readable;
 use crate::{
@@ -49,6 +50,10 @@ pub(crate) struct Socket {
     jobs: Option<Box<FuturesUnordered<Job>>>,
     timer: Pin<Box<Sleep>>,
     timer_at: Timestamp,
+    /// How fast the client speaks.
+    frames: Meter,
+    /// It spoke too fast: nothing is read until then, and the network makes it wait.
+    held_until: Option<Instant>,
     /// The cursor that the hello showed.
     shown: Option<String>,
     ping: bool,
@@ -74,6 +79,8 @@ pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, address: Option<IpAddr>, ses
         jobs: None,
         timer,
         timer_at,
+        frames: Meter::default(),
+        held_until: None,
         shown: None,
         ping: false,
         unflushed: false,
@@ -130,7 +137,7 @@ impl Socket {
     }
 
     fn poll_read(&mut self) -> Result<bool, Over> {
-        if !self.readable.take() {
+        if self.is_held() || !self.readable.take() {
             return Ok(false);
         }
         let waker = Waker::from(Arc::clone(&self.readable));
@@ -144,6 +151,7 @@ impl Socket {
             Poll::Ready(Some(Ok(message))) => {
                 // There may be more.
                 self.readable.put_back();
+                self.hold();
                 self.take(inbound::read(self.connection.codec, message));
                 Ok(true)
             }
@@ -161,6 +169,27 @@ impl Socket {
             },
             Poll::Pending => Ok(false),
         }
+    }
+
+    /// Counts a frame, and waits before the next one if the client speaks too fast.
+    fn hold(&mut self) {
+        let Some(rate) = self.edge.rates.frames() else { return };
+        let wait = self.frames.count(rate, self.edge.clock.elapsed());
+        if wait.is_zero() {
+            return;
+        }
+        let until = Instant::now() + wait;
+        self.held_until = Some(until);
+        self.edge.meters.held.increment(1);
+        self.run(async move {
+            sleep_until(until).await;
+            None
+        });
+    }
+
+    fn is_held(&mut self) -> bool {
+        self.held_until.take_if(|until| *until <= Instant::now());
+        self.held_until.is_some()
     }
 
     fn poll_jobs(&mut self, context: &mut Context<'_>) -> bool {

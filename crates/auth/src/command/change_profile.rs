@@ -36,6 +36,7 @@ pub(crate) async fn handle(
     caller: &Caller,
     command: ChangeProfile,
 ) -> Result<Accepted, Problem> {
+    auth.rates.change(caller.account())?;
     let ChangeProfile { id, display_name } = command;
     check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     let user = caller.identity.user;

@@ -34,7 +34,7 @@ use crate::{
     responses(
         (status = 200, description = "The session is open", body = Tokens),
         (status = 401, description = "`wrong-credentials`", body = Problem),
-        (status = 429, description = "`too-many`", body = Problem),
+        (status = 429, description = "`too-many`: also after failures in a row, for names that nobody has as for others", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(
@@ -56,6 +56,7 @@ pub(crate) async fn handle(
     let password = SecretString::from(password);
     check_device(&device, auth.limits.name_chars)?;
     let name = auth.name_key.token(&name);
+    auth.rates.login(&name, address).await?;
     let user = auth.holder(&name).await?.map(|(_, registered)| registered.user);
     let kept = kept(auth, user).await?;
     let hash = kept.as_ref().map(|kept| kept.credential.password.clone());
@@ -66,6 +67,7 @@ pub(crate) async fn handle(
         metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
         return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
     };
+    auth.rates.logged_in(&name, address).await;
     if outdated {
         renew(auth, user, &kept, password).await;
     }

@@ -52,6 +52,7 @@ pub(crate) async fn handle(
     let Ok(token) = command.refresh_token.parse::<RefreshToken>() else {
         return refused("malformed", "this is not a refresh token");
     };
+    auth.rates.refresh(token.session).await?;
     for _ in 0..ATTEMPTS {
         let Some((family, entry)) = sessions::find(auth, token.user, token.session).await? else {
             return refused("expired", "the session is over; log in again");

@@ -10,7 +10,7 @@ use chasqui_events::{
     CommandId, Import, Timestamp, UserId,
     identity::{IdentityEvent, ProfileChanged, Registered},
 };
-use chasqui_http::{Json, Refusal};
+use chasqui_http::{ClientAddress, Json, Refusal};
 use chasqui_protocol::{Accepted, Code, Problem, command::Register};
 use chasqui_runtime::{clock::id_parts, telemetry::TraceContext};
 use secrecy::SecretString;
@@ -39,16 +39,19 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
+    address: ClientAddress,
     Json(command): Json<Register>,
 ) -> Result<Json<Accepted>, Refusal> {
-    Ok(Json(measured("register", handle(&auth.0, &trace, command)).await?))
+    Ok(Json(measured("register", handle(&auth.0, &trace, address, command)).await?))
 }
 
 pub(crate) async fn handle(
     auth: &Inner,
     trace: &TraceContext,
+    ClientAddress(address): ClientAddress,
     command: Register,
 ) -> Result<Accepted, Problem> {
+    auth.rates.register(address).await?;
     let Register { id, name, display_name, password } = command;
     check_user_name(&name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;

@@ -41,6 +41,7 @@ pub(crate) async fn handle(
     command: RegisterImported,
 ) -> Result<Accepted, Problem> {
     demand_import(&caller.identity)?;
+    auth.rates.change(caller.account())?;
     let RegisterImported { id, name, display_name } = command;
     check_user_name(&name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;

@@ -11,6 +11,7 @@ use chasqui_bus::{
     topology::{self, Topology},
 };
 use chasqui_events::{CommandId, Timestamp, UserId, identity::IdentityEvent};
+use chasqui_limiter::Rates;
 use chasqui_protocol::Problem;
 use chasqui_runtime::{
     clock::id_parts,
@@ -60,7 +61,7 @@ impl Installation {
     }
 
     pub(crate) async fn auth(&self) -> Auth {
-        Auth::build(&self.config, self.bus(BusRole::Auth).await).await.unwrap()
+        Auth::build(&self.config, self.bus(BusRole::Auth).await, Rates::none()).await.unwrap()
     }
 
     /// Another signing key.

@@ -32,7 +32,7 @@ const OPERATORS_AT_ONCE: usize = 8;
 pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     let bus = connect(process.config, BusRole::Auth).await?;
     must_have(&Log::new(bus.clone()), [subject::IDENT.to_owned()]).await?;
-    let auth = Auth::build(process.config, bus.clone()).await?;
+    let auth = Auth::build(process.config, bus.clone(), process.rates.clone()).await?;
     let server =
         command::serve(&bus, Serve { names: NAMES, group: QUEUE_GROUP, concurrency: AT_ONCE }).await?;
     let operators = Serve { names: operator::NAMES, group: QUEUE_GROUP, concurrency: OPERATORS_AT_ONCE };

@@ -28,7 +28,7 @@ pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::
     let bus = connect(process.config, BusRole::CommandApi).await?;
     let partitions = Partition::first(process.config.chat.partitions).map(subject::stream);
     must_have(&Log::new(bus.clone()), partitions.chain([subject::IDENT.to_owned()])).await?;
-    let api = CommandApi::build(process.config, bus.clone()).await?;
+    let api = CommandApi::build(process.config, bus.clone(), process.rates.clone()).await?;
     let server =
         command::serve(&bus, Serve { names: NAMES, group: QUEUE_GROUP, concurrency: AT_ONCE }).await?;
     let find_sent = retried::find_sent(process, roles, Log::new(bus.clone())).await?;

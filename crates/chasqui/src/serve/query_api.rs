@@ -47,7 +47,7 @@ impl Process<'_> {
     /// What answers queries, under the role `query-api`.
     async fn reader(&mut self) -> anyhow::Result<Reader> {
         let log = Log::new(self.reader_bus().await?);
-        Ok(Reader::new(self.model().await?, log, Bounds::new(self.config)))
+        Ok(Reader::new(self.model().await?, log, Bounds::new(self.config), self.rates.clone()))
     }
 }
 

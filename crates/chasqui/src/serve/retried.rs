@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chasqui_bus::Log;
 use chasqui_command_api::FindSent;
+use chasqui_limiter::Rates;
 use chasqui_protocol::{Code, Problem};
 use chasqui_query_api::{Bounds, Reader};
 use chasqui_read_model::{ReadModel, Settings};
@@ -26,7 +27,8 @@ pub(super) async fn find_sent(
         return Ok(None);
     };
     let (settings, bounds) = (model_settings(process.config), Bounds::new(process.config));
-    let projections = Arc::new(Projections { model, settings, log, bounds });
+    let rates = process.rates.clone();
+    let projections = Arc::new(Projections { model, settings, log, bounds, rates });
     Ok(Some(Arc::new(move |_, author, room, id| {
         let projections = Arc::clone(&projections);
         Box::pin(async move { projections.reader().await?.find_sent(author, room, id).await })
@@ -39,6 +41,7 @@ struct Projections {
     settings: Settings,
     log: Log,
     bounds: Bounds,
+    rates: Rates,
 }
 
 impl Projections {
@@ -50,6 +53,6 @@ impl Projections {
                 "the history does not answer now, which knows whether this was recorded; send it again";
             Problem::new(Code::Unavailable, detail).retry_after_ms(1000)
         })?;
-        Ok(Reader::new(model.clone(), self.log.clone(), self.bounds))
+        Ok(Reader::new(model.clone(), self.log.clone(), self.bounds, self.rates.clone()))
     }
 }

@@ -14,6 +14,7 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     let parts = Parts {
         read_model: process.model().await?,
         verifier: Verifier::new(&process.config.auth, Bucket::open(bus.clone(), Name::Jwks)),
+        rates: process.rates.clone(),
         readiness: process.registry.register("ws-edge"),
         bus,
     };

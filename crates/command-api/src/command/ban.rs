@@ -35,6 +35,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Ban) -> Result<Accepted, Problem> {
+    api.rates.change(caller.account())?;
     let Ban { id, room, user, until, reason } = command;
     let authorship = Authorship::own(caller, id, now())?;
     api.users.must_exist(user).await?;

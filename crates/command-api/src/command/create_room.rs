@@ -33,6 +33,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: CreateRoom) -> Result<Accepted, Problem> {
+    api.rates.create_room(caller.account()).await?;
     let CreateRoom { id, kind, name } = command;
     let authorship = Authorship::own(caller, id, now())?;
     let room = api.room_of(caller.identity.user, id);

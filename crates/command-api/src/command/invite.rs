@@ -34,6 +34,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Invite) -> Result<Accepted, Problem> {
+    api.rates.invite(caller.account()).await?;
     let Invite { id, room, user } = command;
     let authorship = Authorship::own(caller, id, now())?;
     api.users.must_exist(user).await?;

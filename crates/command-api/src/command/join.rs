@@ -34,6 +34,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Join) -> Result<Accepted, Problem> {
+    api.rates.change(caller.account())?;
     let Join { id, room, on_behalf } = command;
     let authorship = Authorship::of(caller, id, on_behalf, now())?;
     api.change(caller, room, id, authorship, &RoomCommand::Join).await

@@ -31,6 +31,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Leave) -> Result<Accepted, Problem> {
+    api.rates.change(caller.account())?;
     let Leave { id, room, on_behalf } = command;
     let authorship = Authorship::of(caller, id, on_behalf, now())?;
     api.change(caller, room, id, authorship, &RoomCommand::Leave).await

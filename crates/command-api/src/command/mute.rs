@@ -35,6 +35,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Mute) -> Result<Accepted, Problem> {
+    api.rates.change(caller.account())?;
     let Mute { id, room, user, until, reason } = command;
     let authorship = Authorship::own(caller, id, now())?;
     api.change(caller, room, id, authorship, &RoomCommand::Mute { user, until, reason }).await

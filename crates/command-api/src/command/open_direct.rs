@@ -47,6 +47,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: OpenDirect) -> Result<Accepted, Problem> {
+    api.rates.open_direct(caller.account()).await?;
     let OpenDirect { id, user: with } = command;
     let authorship = Authorship::own(caller, id, now())?;
     if with == caller.identity.user {

@@ -34,6 +34,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Remove) -> Result<Accepted, Problem> {
+    api.rates.change(caller.account())?;
     let Remove { id, room, user, reason } = command;
     let authorship = Authorship::own(caller, id, now())?;
     api.change(caller, room, id, authorship, &RoomCommand::Remove { user, reason }).await

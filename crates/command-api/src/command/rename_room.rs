@@ -33,6 +33,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: RenameRoom) -> Result<Accepted, Problem> {
+    api.rates.change(caller.account())?;
     let RenameRoom { id, room, name } = command;
     let authorship = Authorship::own(caller, id, now())?;
     api.change(caller, room, id, authorship, &RoomCommand::Rename { name }).await

@@ -47,6 +47,8 @@ pub(crate) async fn endpoint(
     Json(command): Json<Send>,
 ) -> Result<Json<Accepted>, Refusal> {
     if let Some(find_sent) = find_sent.filter(|_| command.retry && may_repeat(command.id, now())) {
+        // A look-up costs more than a message.
+        api.0.rates.send(caller.account(), command.room)?;
         let author = command.on_behalf.map_or(caller.identity.user, |on_behalf| on_behalf.user);
         // The broker has forgotten ids as old as this one: only the projection can tell.
         if let Some(sent) = find_sent(caller.identity, author, command.room, command.id).await? {
@@ -58,6 +60,7 @@ pub(crate) async fn endpoint(
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Send) -> Result<Accepted, Problem> {
     let Send { id, room, body, replies_to, retry: _, on_behalf } = command;
+    api.rates.send(caller.account(), room)?;
     let authorship = Authorship::of(caller, id, on_behalf, now())?;
     let Authorship { by, at, import } = authorship;
     let asker = authorship.asker(caller);

@@ -34,6 +34,7 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Unmute) -> Result<Accepted, Problem> {
+    api.rates.change(caller.account())?;
     let Unmute { id, room, user } = command;
     let authorship = Authorship::own(caller, id, now())?;
     api.change(caller, room, id, authorship, &RoomCommand::Unmute { user }).await

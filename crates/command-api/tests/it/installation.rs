@@ -12,6 +12,7 @@ use chasqui_bus::{
 };
 use chasqui_command_api::CommandApi;
 use chasqui_events::{CommandId, Envelope, Event, RoomId, Timestamp, UserId};
+use chasqui_limiter::Rates;
 use chasqui_protocol::{Accepted, Problem, command::Tokens};
 use chasqui_runtime::{
     clock::id_parts,
@@ -59,8 +60,11 @@ impl Installation {
         config.auth.importers = vec!["importer".to_owned()];
         let admin = connect(nats.url(), BusRole::Admin).await;
         topology::apply(&admin, &Topology::embedded(config.chat.partitions).unwrap(), false).await.unwrap();
-        let auth = Auth::build(&config, connect(nats.url(), BusRole::Auth).await).await.unwrap();
-        let api = CommandApi::build(&config, connect(nats.url(), BusRole::CommandApi).await).await.unwrap();
+        let auth =
+            Auth::build(&config, connect(nats.url(), BusRole::Auth).await, Rates::none()).await.unwrap();
+        let api = CommandApi::build(&config, connect(nats.url(), BusRole::CommandApi).await, Rates::none())
+            .await
+            .unwrap();
         Self { nats, config, auth, api, _secrets: secrets }
     }
 
@@ -70,13 +74,13 @@ impl Installation {
 
     /// Another process of the role.
     pub(crate) async fn another_api(&self) -> CommandApi {
-        CommandApi::build(&self.config, self.bus(BusRole::CommandApi).await).await.unwrap()
+        CommandApi::build(&self.config, self.bus(BusRole::CommandApi).await, Rates::none()).await.unwrap()
     }
 
     /// A process of the role behind a network that loses what one wants.
     pub(crate) async fn api_behind(&self, network: &LossyNats) -> CommandApi {
         let bus = connect(&network.url(), BusRole::CommandApi).await;
-        CommandApi::build(&self.config, bus).await.unwrap()
+        CommandApi::build(&self.config, bus, Rates::none()).await.unwrap()
     }
 
     pub(crate) async fn person(&self, name: &str) -> Person {

@@ -44,6 +44,10 @@ fn problems(operation: &mut Operation) {
             response.content.insert(PROBLEM.to_owned(), content);
         }
     }
+    let mut limited = Response::new("`too-many`: a limit is reached; `retry-after` says for how long");
+    let schema = Ref::from_schema_name(Problem::name());
+    limited.content.insert(PROBLEM.to_owned(), RefOr::T(Content::new(Some(schema))));
+    operation.responses.responses.entry("429".to_owned()).or_insert(RefOr::T(limited));
     let mut other =
         Response::new("Any other problem; its `code` says which, its `type` leads to a page about it");
     let schema = Ref::from_schema_name(Problem::name());

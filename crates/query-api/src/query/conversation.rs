@@ -1,7 +1,6 @@
 //! One of the caller's rooms.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_events::{RoomId, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -11,6 +10,7 @@ use chasqui_protocol::{
 
 use crate::{
     access::no_such_room,
+    asking::Asking,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -33,7 +33,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Path(room): Path<RoomId>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Conversation>, Refusal> {

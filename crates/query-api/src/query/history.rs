@@ -1,7 +1,6 @@
 //! A page of a room's timeline.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_events::{RoomId, Seq, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -10,6 +9,7 @@ use chasqui_protocol::{
 };
 
 use crate::{
+    asking::Asking,
     parameters::{page_size, parameters},
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -59,7 +59,7 @@ impl Parameters {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Path(room): Path<RoomId>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<History>, Refusal> {

@@ -1,12 +1,11 @@
 //! The caller's own profile.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_http::{Json, Query, Refusal};
 use chasqui_protocol::{Problem, query::Profile};
 
 use super::profile;
-use crate::{parameters::parameters, routes::QueryApi};
+use crate::{asking::Asking, parameters::parameters, routes::QueryApi};
 
 parameters! {
     /// Of `GET /v1/me`.
@@ -24,7 +23,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Profile>, Refusal> {
     Ok(Json(profile::read(api.reader(), caller.identity.user, parameters.fresh()?).await?))

@@ -1,7 +1,6 @@
 //! Who is in a room.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_events::{RoomId, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -10,6 +9,7 @@ use chasqui_protocol::{
 };
 
 use crate::{
+    asking::Asking,
     parameters::{page_size, parameters},
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -41,7 +41,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Path(room): Path<RoomId>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Members>, Refusal> {

@@ -1,12 +1,12 @@
 //! One message by its author and id.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_events::{CommandId, RoomId, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{Code, Item, Problem, query::Freshness};
 
 use crate::{
+    asking::Asking,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -34,7 +34,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Path((room, author, id)): Path<(RoomId, UserId, CommandId)>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Item>, Refusal> {

@@ -1,7 +1,6 @@
 //! Somebody's profile.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_events::UserId;
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -10,6 +9,7 @@ use chasqui_protocol::{
 };
 
 use crate::{
+    asking::Asking,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -32,7 +32,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    _: Caller,
+    _: Asking,
     Path(user): Path<UserId>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Profile>, Refusal> {

@@ -1,7 +1,6 @@
 //! The public rooms by name.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_http::{Json, Query, Refusal};
 use chasqui_protocol::{
     Code, Problem,
@@ -9,6 +8,7 @@ use chasqui_protocol::{
 };
 
 use crate::{
+    asking::Asking,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -35,7 +35,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    _: Caller,
+    _: Asking,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<PublicRooms>, Refusal> {
     let fresh = parameters.fresh()?;

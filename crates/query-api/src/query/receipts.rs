@@ -1,7 +1,6 @@
 //! Who got and who read a message. For members only.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_events::{RoomId, Seq, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -10,6 +9,7 @@ use chasqui_protocol::{
 };
 
 use crate::{
+    asking::Asking,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -39,7 +39,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Path((room, seq)): Path<(RoomId, Seq)>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Receipts>, Refusal> {

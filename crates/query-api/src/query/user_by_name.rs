@@ -1,7 +1,6 @@
 //! The user of a name.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
     Code, Problem,
@@ -9,6 +8,7 @@ use chasqui_protocol::{
 };
 
 use crate::{
+    asking::Asking,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -33,7 +33,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    _: Caller,
+    _: Asking,
     Path(name): Path<String>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Profile>, Refusal> {

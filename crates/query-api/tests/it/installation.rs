@@ -18,6 +18,7 @@ use chasqui_bus::{
 use chasqui_command_api::CommandApi;
 use chasqui_events::{CommandId, RoomId, Seq, Timestamp, UserId};
 use chasqui_http::shell;
+use chasqui_limiter::Rates;
 use chasqui_projector::{Projector, Settings as ProjectorSettings};
 use chasqui_protocol::{Accepted, Problem, command::Tokens};
 use chasqui_query_api::{Bounds, QueryApi, Reader};
@@ -83,7 +84,7 @@ impl Installation {
             Registry::new().register("projector"),
         );
         let query_bus = bus(BusRole::QueryApi).await;
-        let reader = Reader::new(model, Log::new(query_bus.clone()), Bounds::new(&config));
+        let reader = Reader::new(model, Log::new(query_bus.clone()), Bounds::new(&config), Rates::none());
         let verifier = Verifier::new(&config.auth, Bucket::open(query_bus, Name::Jwks));
         let routes = QueryApi::new(reader.clone(), verifier).routes();
         let bounds = chasqui_http::Bounds {
@@ -93,8 +94,10 @@ impl Installation {
             proxies: chasqui_http::Proxies::default(),
         };
         Self {
-            auth: Auth::build(&config, bus(BusRole::Auth).await).await.unwrap(),
-            commands: CommandApi::build(&config, bus(BusRole::CommandApi).await).await.unwrap(),
+            auth: Auth::build(&config, bus(BusRole::Auth).await, Rates::none()).await.unwrap(),
+            commands: CommandApi::build(&config, bus(BusRole::CommandApi).await, Rates::none())
+                .await
+                .unwrap(),
             app: shell(routes, Router::new(), &bounds),
             projector: tokio::spawn(projector.run(shutdown.clone())),
             reader,

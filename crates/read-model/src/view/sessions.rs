@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document, doc};
 use chasqui_events::{
     Envelope, Fact, Seq, SessionId, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
-    receipts::ReceiptEvent,
-    room::RoomEvent,
+    receipts::ReceiptEvent, room::RoomEvent,
 };
 use futures::TryStreamExt as _;
 

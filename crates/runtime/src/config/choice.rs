@@ -65,6 +65,22 @@ impl Choice for ForwardedHeader {
         &[("x-forwarded-for", Self::XForwardedFor), ("forwarded", Self::Forwarded)];
 }
 
+/// What happens when a limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It is refused.
+    Enforce,
+    /// It is counted, and passes.
+    Observe,
+    /// Nothing is counted.
+    Off,
+}
+
+impl Choice for Enforcement {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("enforce", Self::Enforce), ("observe", Self::Observe), ("off", Self::Off)];
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::choice::Choice;
 use super::key::{Bounds, FileType};
+use super::rate::Rate;
 use super::secret_url::SecretUrl;
 
 /// What stands for a value that is not set.
@@ -325,6 +326,25 @@ url_format! {
 url_format! {
     /// The address of Redis or Valkey.
     RedisUrl, "redis://127.0.0.1:6379", ["redis", "rediss", "valkey", "valkeys", "unix"]
+}
+
+/// How often something may happen, or no limit.
+pub(super) struct HowOften;
+
+const NO_LIMIT: &str = "off";
+
+impl Format<Option<Rate>> for HowOften {
+    fn expected(_: Bounds) -> String {
+        "a rate such as `10, 1/6s` (so many at once, then so many per ms, s, m, h or d), or `off`".to_owned()
+    }
+
+    fn parse(raw: &str, _: Bounds) -> Option<Option<Rate>> {
+        if raw == NO_LIMIT { Some(None) } else { raw.parse().ok().map(Some) }
+    }
+
+    fn show(value: &Option<Rate>) -> String {
+        value.map_or_else(|| NO_LIMIT.to_owned(), |rate| rate.to_string())
+    }
 }
 
 /// A value that may be absent: the empty text.

@@ -55,6 +55,50 @@ pub fn reference_markdown() -> String {
     page
 }
 
+/// Limits that stand in other sections, because they belong to what is limited.
+const ELSEWHERE: [&str; 14] = [
+    "edge.max_frame_bytes",
+    "edge.outbox_bytes",
+    "edge.hello_timeout_ms",
+    "edge.max_connections",
+    "edge.max_rooms_per_session",
+    "edge.max_fill",
+    "edge.large_room",
+    "http.request_timeout_ms",
+    "commands.timeout_ms",
+    "query.page_max",
+    "query.barrier_wait_ms",
+    "auth.password_min_chars",
+    "auth.password_max_bytes",
+    "auth.argon2_concurrency",
+];
+
+const LIMITS_HEAD: &str = r"# Limits
+
+<!-- Generated from crates/runtime/src/config/table.rs; a test compares. To write it again:
+     CHASQUI_TEST_REWRITE=1 cargo test -p chasqui-runtime limits_page -->
+
+Everything that is bounded, with its key and its default; [configuration.md](configuration.md) tells how keys are set. Sizes
+are checked before anything is done. How often things may happen is counted per account, address, room or connection, for
+all processes together ([ADR 15](adr/0015-limits-are-cell-rates.md)); `chasqui_limited_total` counts refusals by limit.
+
+A refusal has the code [`too-many`](errors/too-many.md) and says in `retry_after_ms` how long to wait; over HTTP its status is
+429 and the header `retry-after` says the same in seconds. Nothing was done then, and the same may be sent again with the same
+id.
+";
+
+/// The page about limits.
+#[must_use]
+pub fn limits_markdown() -> String {
+    let mut page = LIMITS_HEAD.to_owned();
+    let of = |section: &'static str| known_keys().iter().filter(move |key| key.section() == section);
+    write_section(&mut page, "Sizes", "", of("limits"));
+    write_section(&mut page, "How often", "", of("rate"));
+    let elsewhere = ELSEWHERE.iter().filter_map(|name| known_keys().iter().find(|key| key.name == *name));
+    write_section(&mut page, "Connections, time and memory", "", elsewhere);
+    page
+}
+
 fn write_section<'a>(page: &mut String, title: &str, meaning: &str, keys: impl Iterator<Item = &'a Key>) {
     let _ = write!(page, "\n## {title}\n\n");
     if !meaning.is_empty() {

@@ -16,8 +16,8 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
 }
 
 /// Each rule: whether it holds, the key to look at, and what to do.
-fn rules(config: &Config) -> [(bool, &'static str, &'static str); 8] {
-    let Config { http, ops, auth, edge, limits, nats, commands, shutdown, .. } = config;
+fn rules(config: &Config) -> [(bool, &'static str, &'static str); 9] {
+    let Config { http, ops, auth, edge, limits, rate, nats, commands, shutdown, .. } = config;
     [
         (
             http.listen.port() == 0 || http.listen != ops.listen,
@@ -53,6 +53,11 @@ fn rules(config: &Config) -> [(bool, &'static str, &'static str); 8] {
             nats.ack_timeout_ms < commands.timeout_ms,
             "nats.ack_timeout_ms",
             "must be less than commands.timeout_ms",
+        ),
+        (
+            rate.login_failures_free <= rate.login_failures_most / 5 * 4,
+            "rate.login_failures_free",
+            "must be at most four fifths of rate.login_failures_most",
         ),
         (edge.drain_ms < shutdown.grace_ms, "edge.drain_ms", "must be less than shutdown.grace_ms"),
     ]

@@ -7,13 +7,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::choice::{Durability, ForwardedHeader, LogFormat};
+use super::choice::{Durability, Enforcement, ForwardedHeader, LogFormat};
 use super::define::configuration;
 use super::format::{
-    FilePath, Filter, Format, Listen, Millis, MongodbUrl, Names, NatsUrl, Networks, OneOf, Optional,
-    RedisUrl, Seconds, Secret, Text, Token, WebOrigins, Whole,
+    FilePath, Filter, Format, HowOften, Listen, Millis, MongodbUrl, Names, NatsUrl, Networks, OneOf,
+    Optional, RedisUrl, Seconds, Secret, Text, Token, WebOrigins, Whole,
 };
 use super::key::{Bounds, Key};
+use super::rate::Rate;
 use super::reader::Reader;
 use super::secret_url::SecretUrl;
 
@@ -232,6 +233,51 @@ configuration! {
         replies: usize as Whole = "16" in 1..=256;
         /// Largest body of an HTTP request, in bytes.
         http_body_bytes: usize as Whole = "65536" in 1024..=16_777_216;
+    }
+
+    /// How often things may happen. A rate is written `10, 1/6s`: ten at once, then one every six seconds. What is
+    /// refused is answered with `too-many` and the time to wait.
+    rate: RateLimits {
+        /// `enforce` refuses; `observe` only counts what would be refused, to find the right rates; `off` does neither.
+        enforcement: Enforcement as OneOf = "enforce";
+        /// Logins from one address (of IPv6, from one network of 64 bits).
+        login_address: Option<Rate> as HowOften = "20, 1/6s";
+        /// Failed logins in a row to one account, from anywhere, before each further one has to wait: a second, and
+        /// twice as long each time.
+        login_failures_free: u32 as Whole = "10" in 0..=100;
+        /// The longest such wait.
+        login_failures_wait_ms: Duration as Millis = "900000" in 1..=86_400_000;
+        /// Failed logins in a row to one account after which every further one is refused. The last fifth of them is for
+        /// addresses from which somebody has logged in to it before. NIST SP 800-63B: at most 100.
+        login_failures_most: u32 as Whole = "100" in 5..=100;
+        /// How long after the last failed login the row is over (24 hours).
+        login_failures_rest_s: Duration as Seconds = "86400" in 1..=2_592_000;
+        /// Registrations from one address.
+        register_address: Option<Rate> as HowOften = "10, 10/h";
+        /// Exchanges of the refresh token of one session.
+        refresh_session: Option<Rate> as HowOften = "10, 1/6s";
+        /// Messages of one person.
+        send_account: Option<Rate> as HowOften = "30, 5/s";
+        /// Messages of one program: an importer or a service.
+        send_service: Option<Rate> as HowOften = "10000, 5000/s";
+        /// Messages of all people in one room.
+        send_room: Option<Rate> as HowOften = "300, 100/s";
+        /// Rooms created by one person.
+        create_room_account: Option<Rate> as HowOften = "20, 20/h";
+        /// Conversations opened by one person.
+        open_direct_account: Option<Rate> as HowOften = "60, 60/h";
+        /// Invitations by one person.
+        invite_account: Option<Rate> as HowOften = "100, 1/10s";
+        /// Other changes by one person: of rooms, memberships, roles, the profile.
+        change_account: Option<Rate> as HowOften = "60, 2/s";
+        /// Changes of any kind by one program.
+        change_service: Option<Rate> as HowOften = "10000, 5000/s";
+        /// Queries of one person.
+        query_account: Option<Rate> as HowOften = "300, 50/s";
+        /// WebSocket connections from one address.
+        connect_address: Option<Rate> as HowOften = "200, 20/s";
+        /// Frames on one WebSocket connection. Nothing is refused: it is read more slowly.
+        frames_connection: Option<Rate> as HowOften = "1000, 500/s";
     }
 
     /// Reads over HTTP and the WebSocket.

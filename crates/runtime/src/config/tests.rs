@@ -266,14 +266,20 @@ fn what_is_in_force_is_printed_in_columns() {
 
 #[test]
 fn the_configuration_page_is_what_the_table_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
-    let page = reference_markdown();
+    assert_page("configuration.md", &reference_markdown());
+}
+
+#[test]
+fn the_limits_page_is_what_the_table_says() {
+    assert_page("limits.md", &limits_markdown());
+}
+
+/// A page of `docs/`, which is written when the environment asks for it.
+fn assert_page(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     if process_environment().iter().any(|(name, value)| name == "CHASQUI_TEST_REWRITE" && value == "1") {
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(&path, page).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == page,
-        "docs/configuration.md is not what the table says; its head tells how to write it again"
-    );
+    assert!(written == page, "docs/{name} is not what the table says; its head tells how to write it again");
 }

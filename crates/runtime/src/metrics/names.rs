@@ -54,6 +54,8 @@ names! {
         "Watermarks taken from clients before coalescing.";
     describe_counter EDGE_EPHEMERAL_DROPPED_TOTAL = "chasqui_edge_ephemeral_dropped_total",
         "Typing and presence hints dropped because a bound was reached.";
+    describe_counter EDGE_HELD_TOTAL = "chasqui_edge_held_total",
+        "Frames after which a connection was read no further for a while, because its client spoke too fast.";
     describe_histogram PUSH_SECONDS = "chasqui_push_seconds",
         "Time from a fact's storage, by the log's clock, to its first frame on this edge.";
 
