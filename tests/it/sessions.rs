@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chasqui_client::{Connection, ConnectionError, Event, SocketLimits};
 use chasqui_protocol::{CloseCode, Code, Codec, ServerFrame, command::Tokens};
-use chasqui_testkit::{Layout, Person, Stack, within};
+use chasqui_testkit::{Layout, Person, Role, Rule, Stack, within};
 use pretty_assertions::assert_eq;
 use secrecy::SecretString;
 
@@ -101,4 +101,77 @@ async fn a_socket_ends_with_its_token() {
     );
     let mut late = Connection::open(&stack.edge(), Codec::Json, SocketLimits::default()).await.unwrap();
     assert!(within("an answer", late.hello(&token, None, None)).await.is_err(), "an expired token was taken");
+}
+
+/// The push is lost: the edge finds the end of the session by itself, in time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_notice_of_the_end_is_made_good() {
+    // The tick has nothing to do with it.
+    let layout =
+        Layout::core_and_edges(2).lossy_nats("edge-1").lossy_nats("edge-2").set("edge.tick_ms", 60_000);
+    let stack = Stack::with(layout).await;
+    let ana = stack.user("ana").await;
+    for edge in ["edge-1", "edge-2"] {
+        stack.lossy(edge).lose(Rule::new(|message| message.subject.starts_with("notify.user.")));
+    }
+    for round in 0..3 {
+        let phone = stack.accounts().login("ana", &Person::password(), "phone").await.unwrap();
+        let token = phone.tokens().await.access_token;
+        let sockets = [connected(&stack, "edge-1", &token).await, connected(&stack, "edge-2", &token).await];
+        let asked = Instant::now();
+        phone.logout().await.unwrap();
+        for socket in sockets {
+            let (end, _) = within("the end of a socket whose notice was lost", end_of(socket)).await;
+            assert_eq!(end.close_code(), Some(CloseCode::SessionRevoked), "{end}");
+        }
+        assert!(asked.elapsed() < BOUND, "after {:?}", asked.elapsed());
+        println!("round {round}: after {:?}", asked.elapsed());
+    }
+    assert!(!stack.lossy("edge-1").lost().is_empty(), "nothing was lost");
+    assert!(!ana.events().iter().any(|event| matches!(event, Event::Disconnected { .. })), "another session");
+}
+
+/// Access tokens of an ended session are refused over HTTP, too, by a process that was told nothing; and where that
+/// process cannot read who was revoked, it refuses everybody after a while, until it can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_access_token_dies_with_its_session_everywhere() {
+    const STALE: Duration = Duration::from_secs(3);
+    let layout = Layout::empty()
+        .process("core", &[Role::Auth, Role::CommandApi, Role::Projector])
+        .process("reading", &[Role::QueryApi])
+        .lossy_nats("reading")
+        .edges(1)
+        .set("auth.revocations_stale_s", STALE.as_secs());
+    let stack = Stack::with(layout).await;
+    let ana = stack.user("ana").await;
+    let status = async |token: &str| {
+        let asked = stack.http().get(stack.url(Role::QueryApi, "/v1/conversations")).bearer_auth(token);
+        asked.send().await.unwrap().status().as_u16()
+    };
+    let until = async |token: &str, expected: u16| {
+        let since = Instant::now();
+        let answered = async {
+            while status(token).await != expected {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within(&format!("an answer with {expected}"), answered).await;
+        since.elapsed()
+    };
+
+    let phone = stack.accounts().login("ana", &Person::password(), "phone").await.unwrap();
+    let token = phone.tokens().await.access_token;
+    assert_eq!(status(&token).await, 200);
+    phone.logout().await.unwrap();
+    let after = until(&token, 401).await;
+    assert!(after < Duration::from_secs(2), "after {after:?}");
+    let good = ana.token().await;
+    assert_eq!(status(&good).await, 200, "her other session");
+
+    // Now its questions about the bucket are not answered.
+    stack.lossy("reading").lose(Rule::new(|message| message.holds("KV_REVOKED")));
+    let blind = until(&good, 503).await;
+    assert!(blind > STALE / 2 && blind < STALE * 3, "after {blind:?}");
+    stack.lossy("reading").lose(Rule::none());
+    until(&good, 200).await;
 }

@@ -45,6 +45,16 @@ impl Caller {
         let service = self.identity.role == GlobalRole::Service || self.identity.may(Scope::Import);
         Account { user: self.identity.user, service }
     }
+
+    /// The same, also when the session was ended already.
+    pub(crate) async fn verify_leaving(
+        verifier: &Verifier,
+        token: Option<&str>,
+        traceparent: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let identity = verifier.verify_signed(token.ok_or_else(no_token)?).await?;
+        Ok(Self { identity, trace: TraceContext::continue_from(traceparent) })
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller
@@ -54,11 +64,29 @@ where
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(bearer).ok_or_else(no_token)?;
-        let identity = Verifier::from_ref(state).verify(token).await?;
+        let identity = Verifier::from_ref(state).verify(token_of(parts)?).await?;
         Ok(Self { identity, trace: trace_of(parts) })
     }
+}
+
+/// Who ends their session, perhaps for the second time because the first answer was lost.
+pub(crate) struct Leaving(pub(crate) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Leaving
+where
+    Verifier: FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let identity = Verifier::from_ref(state).verify_signed(token_of(parts)?).await?;
+        Ok(Self(Caller { identity, trace: trace_of(parts) }))
+    }
+}
+
+fn token_of(parts: &Parts) -> Result<&str, Problem> {
+    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    header.and_then(bearer).ok_or_else(no_token)
 }
 
 /// The trace of a request whose caller is not known (yet).

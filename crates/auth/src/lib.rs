@@ -20,6 +20,7 @@ pub mod operator;
 mod own_sessions;
 mod password;
 pub mod refusal;
+mod revocations;
 mod routes;
 pub mod secrets;
 pub mod serve;

@@ -50,7 +50,10 @@ impl Auth {
                 reply("register_imported", body, run).await
             }
             "logout" => {
-                let run = async |command| logout::handle(auth, &caller().await?, command).await;
+                let run = async |command| {
+                    let leaving = Caller::verify_leaving(&auth.verifier, token.as_deref(), trace.as_deref());
+                    logout::handle(auth, &leaving.await?, command).await
+                };
                 reply("logout", body, run).await
             }
             "change_profile" => {

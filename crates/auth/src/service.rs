@@ -45,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) log: Log,
     pub(crate) credentials: Bucket,
     pub(crate) families: Bucket,
+    pub(crate) revoked: Bucket,
     pub(crate) jwks: Bucket,
     pub(crate) passwords: Passwords,
     pub(crate) name_key: NameKey,
@@ -57,7 +58,7 @@ pub(crate) struct Inner {
     pub(crate) sessions_per_user: usize,
     signing_key: SigningKey,
     parties: Parties,
-    access_ttl: Duration,
+    pub(crate) access_ttl: Duration,
     /// The claim tokens of the names whose logins may import.
     importers: HashSet<String>,
 }
@@ -99,8 +100,9 @@ impl Auth {
             importers: auth.importers.iter().map(|name| name_key.token(name)).collect(),
             log: Log::new(bus.clone()),
             credentials: Bucket::open(bus.clone(), Name::Credentials),
-            families: Bucket::open(bus, Name::Refresh),
-            verifier: Verifier::new(auth, jwks.clone()),
+            families: Bucket::open(bus.clone(), Name::Refresh),
+            verifier: Verifier::new(auth, &bus),
+            revoked: Bucket::open(bus, Name::Revoked),
             jwks,
             passwords,
             name_key,

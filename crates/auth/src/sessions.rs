@@ -20,7 +20,7 @@ use chasqui_runtime::{
 
 use crate::{
     family::{Family, Origin, RefreshToken},
-    refusal,
+    refusal, revocations,
     service::{Inner, Record, derived_id, new_id},
 };
 
@@ -134,7 +134,7 @@ pub(crate) async fn revoke(
         let ended = if family.ended.is_some() { family } else { family.end(reason) };
         if let Ok(stored) = store(auth, session, &ended, &entry).await {
             stored?;
-            announce(auth, trace, session, &ended).await;
+            announce(auth, trace, session, &ended).await?;
             return Ok(true);
         }
     }
@@ -161,10 +161,21 @@ pub(crate) async fn revoke_all(
     Ok(ended)
 }
 
-/// Tells everyone that a session has ended, so that its connections are closed; once, or again where it is not
-/// known that it was told.
-pub(crate) async fn announce(auth: &Inner, trace: &TraceContext, session: SessionId, family: &Family) {
-    let Some(reason) = family.ended.filter(|_| !family.announced) else { return };
+/// Tells everyone that a session has ended, so that its access tokens are refused and its connections closed; once, or
+/// again where it is not known that it was told.
+///
+/// # Errors
+/// When the processes that check access tokens may not learn of it. That its end is not in the log is no error: it is
+/// told there the next time that one of its tokens is shown.
+pub(crate) async fn announce(
+    auth: &Inner,
+    trace: &TraceContext,
+    session: SessionId,
+    family: &Family,
+) -> Result<(), Problem> {
+    let Some(reason) = family.ended.filter(|_| !family.announced) else { return Ok(()) };
+    let written = revocations::write(&auth.revoked, session, auth.access_ttl).await;
+    written.map_err(|error| refusal::not_kept(&error))?;
     let record = Record {
         subject: subject::ident_user(family.user),
         // The same id each time, so that the log can tell a repetition.
@@ -176,14 +187,15 @@ pub(crate) async fn announce(auth: &Inner, trace: &TraceContext, session: Sessio
         trace,
     };
     if let Err(error) = auth.record(record).await {
-        tracing::warn!(%error, session.id = %session, "the end of a session is not announced yet");
-        return;
+        tracing::warn!(%error, session.id = %session, "the end of a session is not in the log yet");
+        return Ok(());
     }
     let told = family.told();
     // Nothing changes a family after its end but this.
     if let Err(error) = lasting(auth, &told).put(&key(told.user, session), document(&told)).await {
         tracing::warn!(%error, session.id = %session, "the end of a session may be announced again");
     }
+    Ok(())
 }
 
 fn key(user: UserId, session: SessionId) -> String {

@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chasqui_bus::kv::Bucket;
-use chasqui_events::Timestamp;
+use chasqui_bus::{
+    Bus, Log,
+    kv::{Bucket, Name},
+};
+use chasqui_events::{SessionId, Timestamp};
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::{clock::now_ms, config};
 use parking_lot::RwLock;
@@ -17,6 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     identity::Identity,
     jwks,
+    revocations::{self, Revocations},
     token::{self, KeyRing, Parties, TokenError},
 };
 
@@ -28,7 +32,8 @@ const FIRST_KEYS: Duration = Duration::from_millis(100);
 /// Checks access tokens against the published keys. Cheap to clone.
 ///
 /// A token that was verified before is answered from memory in well under a microsecond, until it expires. A key
-/// that is not known yet is looked for in the bucket `JWKS`, not more often than `auth.jwks_reload_ms`.
+/// that is not known yet is looked for in the bucket `JWKS`, not more often than `auth.jwks_reload_ms`. Tokens of
+/// sessions that were revoked are refused about a second after that.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
@@ -40,6 +45,7 @@ struct Inner {
     reload_every: Duration,
     /// When the bucket was last looked at.
     looked: Mutex<Option<Instant>>,
+    revocations: Arc<Revocations>,
 }
 
 /// A digest is as good as its own hash; only digests of tokens that were verified get in.
@@ -61,9 +67,15 @@ impl Hasher for FirstBytes {
 }
 
 impl Verifier {
-    /// A verifier that reads its keys from `bucket` (the bucket `JWKS`) when it first needs them.
+    /// A verifier on a connection whose role may read the buckets `JWKS` and `REVOKED`. It reads keys when it first
+    /// needs them, and follows the revocations in a task of its own until the last clone is dropped.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     #[must_use]
-    pub fn new(auth: &config::Auth, bucket: Bucket) -> Self {
+    pub fn new(auth: &config::Auth, bus: &Bus) -> Self {
+        let revocations = Arc::new(Revocations::new(auth.revocations_stale_s));
+        tokio::spawn(revocations::follow(Arc::downgrade(&revocations), Log::new(bus.clone())));
         let parties = Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() };
         Self(Arc::new(Inner {
             parties,
@@ -71,18 +83,38 @@ impl Verifier {
             verified: moka::sync::Cache::builder()
                 .max_capacity(REMEMBERED)
                 .build_with_hasher(BuildHasherDefault::default()),
-            bucket,
+            bucket: Bucket::open(bus.clone(), Name::Jwks),
             reload_every: auth.jwks_reload_ms,
             looked: Mutex::new(None),
+            revocations,
         }))
     }
 
     /// Who the token says is asking.
     ///
     /// # Errors
-    /// `unauthorized` when the token is not valid, `unavailable` when its key would have to be looked for and the
-    /// bucket does not answer.
+    /// `unauthorized` when the token is not valid or its session was revoked, `unavailable` when its key would have
+    /// to be looked for and the bucket does not answer, or revocations could not be read for too long.
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
+        let identity = self.verify_signed(token).await?;
+        self.0.revocations.check(identity.session).await?;
+        Ok(identity)
+    }
+
+    /// Whether a session is known to have been revoked.
+    #[must_use]
+    pub fn is_revoked(&self, session: SessionId) -> bool {
+        self.0.revocations.contains(session)
+    }
+
+    /// Whether any session is known to have been revoked within the life of an access token.
+    #[must_use]
+    pub fn knows_revoked(&self) -> bool {
+        !self.0.revocations.is_empty()
+    }
+
+    /// As [`Verifier::verify`], but whatever became of the session: for ending it once more.
+    pub(crate) async fn verify_signed(&self, token: &str) -> Result<Identity, Problem> {
         let now = Timestamp(now_ms());
         let digest: [u8; 32] = Sha256::digest(token).into();
         if let Some(identity) = self.0.verified.get(&digest) {

@@ -25,6 +25,8 @@ pub enum Name {
     Credentials,
     /// Refresh-token families, by user and session.
     Refresh,
+    /// Sessions that were revoked lately.
+    Revoked,
     /// Public keys, by key id.
     Jwks,
     /// Snapshots of rooms, by room.
@@ -33,7 +35,7 @@ pub enum Name {
 
 impl Name {
     /// Every bucket.
-    pub const ALL: [Self; 4] = [Self::Credentials, Self::Refresh, Self::Jwks, Self::Snapshots];
+    pub const ALL: [Self; 5] = [Self::Credentials, Self::Refresh, Self::Revoked, Self::Jwks, Self::Snapshots];
 
     /// The bucket's name.
     #[must_use]
@@ -41,6 +43,7 @@ impl Name {
         match self {
             Self::Credentials => "CREDENTIALS",
             Self::Refresh => "REFRESH",
+            Self::Revoked => "REVOKED",
             Self::Jwks => "JWKS",
             Self::Snapshots => "SNAPSHOTS",
         }

@@ -6,7 +6,6 @@ use chasqui_auth::{Caller, Verifier, refusal};
 use chasqui_bus::{
     Bus, BusError, Log,
     event_store::{ExecuteError, LoadError, Outcome, RoomChange, RoomStore, StoreSettings},
-    kv::{Bucket, Name},
 };
 use chasqui_domain::{Limits, Rejection, RoomCommand, room::VersionedRoom};
 use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, UserId};
@@ -48,7 +47,7 @@ impl CommandApi {
         let log = Log::new(bus.clone());
         Ok(Self(Arc::new(Inner {
             rooms: RoomStore::open(bus.clone(), settings).await?,
-            verifier: Verifier::new(&config.auth, Bucket::open(bus, Name::Jwks)),
+            verifier: Verifier::new(&config.auth, &bus),
             limits: chasqui_auth::limits(config),
             rates,
             heads: Heads::new(log.clone(), config.chat.partitions),

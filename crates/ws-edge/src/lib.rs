@@ -35,6 +35,7 @@ mod presence;
 mod receipt_sender;
 mod receipts;
 mod resume;
+mod revoked;
 mod room;
 mod service;
 mod session;

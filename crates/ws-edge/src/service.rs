@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::{
     accept, drain,
     edge::{Edge, Made},
-    notices, presence, receipt_sender,
+    notices, presence, receipt_sender, revoked,
     settings::Settings,
     tick, typing,
 };
@@ -81,6 +81,7 @@ impl Service {
         tasks.spawn(named("tick", ok(tick::run(Arc::clone(&edge), shutdown.clone()))));
         tasks.spawn(named("receipts", receipt_sender::run(Arc::clone(&edge), shutdown.clone())));
         tasks.spawn(named("notices", notices::run(Arc::clone(&edge))));
+        tasks.spawn(named("revoked", ok(revoked::watch(Arc::clone(&edge), shutdown.clone()))));
         tasks.spawn(named("hints", typing::run(Arc::clone(&edge))));
         tasks.spawn(named("presence", presence::run(Arc::clone(&edge))));
         tasks.spawn(named("away", ok(presence::watch(Arc::clone(&edge), shutdown.clone()))));

@@ -22,14 +22,10 @@ use crate::{
 
 /// Every connection's cursor is looked at once in so many ticks, also when nothing was sent on it.
 const IDLE_TICKS: u64 = 60;
-/// Revoked sessions are asked for once in this time; notices are faster, but may be lost.
-const REVOKED_EVERY: Duration = Duration::from_secs(3);
 /// Memberships are read again once in this time; notices are faster, but may be lost.
 const MEMBERSHIPS_EVERY: Duration = Duration::from_mins(5);
 /// After something may have been lost, they are read again within this time.
 const MEMBERSHIPS_SOON: Duration = Duration::from_secs(20);
-/// Sessions asked about in one query.
-const REVOKED_AT_ONCE: usize = 1_000;
 
 /// What the tick remembers.
 struct Ticking {
@@ -194,9 +190,6 @@ impl Ticking {
 
     /// Looks again at what notices tell faster.
     fn look_again(&mut self) {
-        if self.count.is_multiple_of(self.ticks_in(REVOKED_EVERY)) {
-            tokio::spawn(end_revoked(Arc::clone(&self.edge)));
-        }
         let period = if self.hurry > 0 { MEMBERSHIPS_SOON } else { MEMBERSHIPS_EVERY };
         self.hurry = self.hurry.saturating_sub(1);
         let period = self.ticks_in(period);
@@ -223,20 +216,4 @@ fn floor_at(partition: Partition, checkpoint: &Checkpoint) -> Floor {
     let Checkpoint { pos, incarnation, fingerprint, .. } = *checkpoint;
     let seq: Seq = pos;
     Floor { partition, incarnation, seq, fingerprint, known: 0 }
-}
-
-/// Ends the connections of sessions that were revoked.
-async fn end_revoked(edge: Arc<Edge>) {
-    let connections = edge.hub.connections();
-    for some in connections.chunks(REVOKED_AT_ONCE) {
-        let sessions: Vec<_> = some.iter().filter_map(|one| one.identity().map(|one| one.session)).collect();
-        match edge.read_model.revoked_sessions(&sessions).await {
-            Ok(revoked) => {
-                for session in revoked {
-                    crate::notices::end_session(&edge, some, session);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "revoked sessions cannot be asked for"),
-        }
-    }
 }

@@ -6,7 +6,7 @@ use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::Logout};
 
 use crate::{
-    caller::Caller,
+    caller::{Caller, Leaving},
     identity::Identity,
     serve::measured,
     service::{Auth, Inner},
@@ -15,7 +15,8 @@ use crate::{
 
 /// End the session
 ///
-/// Its refresh token is dead at once, its connections are closed; its access token is good until it expires.
+/// Its refresh token is dead at once; its access token is refused and its connections are closed within seconds,
+/// wherever they are.
 #[utoipa::path(
     post, path = "/v1/commands/logout", tag = "identity", request_body = Logout,
     security(("access_token" = [])),
@@ -23,7 +24,7 @@ use crate::{
 )]
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
-    caller: Caller,
+    Leaving(caller): Leaving,
     Json(command): Json<Logout>,
 ) -> Result<Json<Accepted>, Refusal> {
     Ok(Json(measured("logout", handle(&auth.0, &caller, command)).await?))

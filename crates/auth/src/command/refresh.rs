@@ -94,11 +94,15 @@ async fn judge(
                 return Ok(Err(problem));
             }
             tracing::warn!(session.id = %session, user.id = %family.user, "a refresh token was used twice; the session is ended");
-            sessions::announce(auth, trace, session, &ended).await;
+            if let Err(problem) = sessions::announce(auth, trace, session, &ended).await {
+                return Ok(Err(problem));
+            }
             refused("reuse", "the refresh token was used before, so its session was ended; log in again")
         }
         Presented::Ended(_) => {
-            sessions::announce(auth, trace, session, family).await;
+            if let Err(problem) = sessions::announce(auth, trace, session, family).await {
+                return Ok(Err(problem));
+            }
             refused("reuse", "the session was ended; log in again")
         }
         Presented::Expired => {

@@ -101,3 +101,110 @@ proptest! {
         let _ = text.parse::<RefreshToken>();
     }
 }
+
+/// Who holds which token: the client, and a thief who has copied what the client held at some moment.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The client refreshes; its answer may be lost.
+    Client { lost: bool },
+    /// The thief refreshes.
+    Thief,
+    /// Time passes.
+    Wait { seconds: u16 },
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => any::<bool>().prop_map(|lost| Step::Client { lost }),
+        2 => Just(Step::Thief),
+        2 => (0u16..30).prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
+
+/// The family in its bucket, and everything that was ever given out.
+struct Kept {
+    family: Family,
+    now: Timestamp,
+    nonce: u8,
+}
+
+impl Kept {
+    /// Shows a token, and gives the next one.
+    fn show(&mut self, token: &RefreshToken) -> Option<RefreshToken> {
+        self.nonce = self.nonce.wrapping_add(1);
+        match self.family.present(token, self.now, [self.nonce; HALF], LIFETIMES) {
+            Presented::Rotated(family, next) => {
+                self.family = family;
+                Some(next)
+            }
+            Presented::Repeated(next) => Some(next),
+            Presented::Reused(family) => {
+                self.family = family;
+                None
+            }
+            Presented::Ended(_) | Presented::Expired => None,
+            Presented::Foreign => panic!("a token of the family is not foreign"),
+        }
+    }
+}
+
+proptest! {
+    /// A client and a thief who has copied one of its tokens, in any order: once both have refreshed with what they
+    /// hold, outside of the grace, the family is dead, or the thief holds nothing.
+    #[test]
+    fn a_copied_token_ends_the_family_or_is_worth_nothing(
+        before in prop::collection::vec(any_step(), 0..8),
+        after in prop::collection::vec(any_step(), 0..12),
+    ) {
+        let (family, token) = first();
+        let mut kept = Kept { family, now: at(1), nonce: 0 };
+        let mut client = Some(token);
+        let mut thief: Option<RefreshToken> = None;
+        let alone = before.len();
+        for (index, step) in before.iter().chain(&after).enumerate() {
+            if index == alone {
+                thief.clone_from(&client);
+            }
+            match *step {
+                Step::Wait { seconds } => kept.now = kept.now.plus_millis(i64::from(seconds) * 1000),
+                Step::Client { lost } => {
+                    let Some(shown) = client.clone() else { continue };
+                    let next = kept.show(&shown);
+                    // A lost answer is asked for again at once.
+                    client = if lost && next.is_some() { kept.show(&shown) } else { next };
+                }
+                Step::Thief => thief = thief.as_ref().and_then(|shown| kept.show(shown)),
+            }
+            if thief.is_none() {
+                prop_assert!(
+                    client.is_some() || kept.family.ended.is_some(),
+                    "the client is put out although the family lives"
+                );
+            }
+        }
+        // Both go on, each well after the other.
+        for _ in 0..2 {
+            for holder in [&mut client, &mut thief] {
+                kept.now = kept.now.plus_millis(20_000);
+                *holder = holder.as_ref().and_then(|shown| kept.show(shown));
+            }
+        }
+        prop_assert!(kept.family.ended.is_some() || thief.is_none(), "both live on");
+    }
+
+    /// Without a thief, whatever is lost and however long it takes within the limits, the client goes on.
+    #[test]
+    fn a_client_alone_is_never_put_out(steps in prop::collection::vec((any::<bool>(), 0u16..30), 0..40)) {
+        let (family, token) = first();
+        let mut kept = Kept { family, now: at(1), nonce: 0 };
+        let mut client = token;
+        for (lost, seconds) in steps {
+            kept.now = kept.now.plus_millis(i64::from(seconds) * 1000);
+            let next = kept.show(&client).unwrap();
+            let again = if lost { kept.show(&client).unwrap() } else { next.clone() };
+            prop_assert_eq!(&again, &next);
+            client = next;
+        }
+        prop_assert_eq!(kept.family.ended, None);
+    }
+}

@@ -85,6 +85,10 @@ fn every_deviation_in_the_header_is_refused() {
         ("x5u", json!("https://evil.example.org/cert"), TokenError::Malformed),
         ("crit", json!(["b64"]), TokenError::Malformed),
         ("b64", json!(false), TokenError::Malformed),
+        ("cty", json!("JWT"), TokenError::Malformed),
+        ("enc", json!("A256GCM"), TokenError::Malformed),
+        ("zip", json!("DEF"), TokenError::Malformed),
+        ("x5c", json!(["MIIB"]), TokenError::Malformed),
     ] {
         let mut case = case();
         case.header[field] = value.clone();
@@ -140,6 +144,40 @@ fn the_signature_must_be_that_of_the_named_key_over_these_parts() {
     let secret = jsonwebtoken::EncodingKey::from_secret(case.key.public().x.as_bytes());
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &secret, Algorithm::HS256).unwrap();
     assert_eq!(check_with(&case.key, &format!("{message}.{signature}")), Err(TokenError::Algorithm));
+}
+
+/// A token's text, properly signed, from the texts of its parts.
+fn sealed(key: &SigningKey, header: &str, claims: &str) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key.encoding, Algorithm::EdDSA).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[test]
+fn what_is_said_twice_is_refused() {
+    let case = case();
+    let (header, claims) = (case.header.to_string(), case.claims.to_string());
+    assert!(check_with(&case.key, &sealed(&case.key, &header, &claims)).is_ok());
+    let twice = |object: &str, member: &str| object.replacen('{', &format!("{{{member},"), 1);
+    for member in ["\"alg\":\"EdDSA\"", "\"kid\":\"other\"", "\"typ\":\"at+jwt\""] {
+        let token = sealed(&case.key, &twice(&header, member), &claims);
+        assert_eq!(check_with(&case.key, &token), Err(TokenError::Malformed), "{member}");
+    }
+    for member in ["\"exp\":9999999999", "\"aud\":\"chasqui-api\"", "\"sub\":\"x\""] {
+        let token = sealed(&case.key, &header, &twice(&claims, member));
+        assert_eq!(check_with(&case.key, &token), Err(TokenError::Malformed), "{member}");
+    }
+}
+
+#[test]
+fn a_token_inside_a_token_is_refused() {
+    let case = case();
+    let inner = case.token();
+    for claims in [inner.clone(), json!(inner).to_string(), "[]".to_owned(), "null".to_owned(), String::new()]
+    {
+        let token = sealed(&case.key, &case.header.to_string(), &claims);
+        assert_eq!(check_with(&case.key, &token), Err(TokenError::Malformed), "{claims:.20}");
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@ use chasqui_auth::{Auth, GlobalRole, Verifier, operator::FromOperator};
 use chasqui_bus::{
     BusRole, Log,
     command::{Incoming, Reply},
-    kv::{Bucket, Name},
     subject,
 };
 use chasqui_events::{
@@ -110,9 +109,8 @@ async fn roles_come_from_admins_and_are_read_anew_for_each_decision() {
     let (status, answer) = command(&app, "change_global_role", &nobody, change(users[1], "admin")).await;
     assert_eq!(status, 200, "{answer}");
     let tokens = login(&auth, second).await;
-    let bucket = Bucket::open(installation.bus(BusRole::WsEdge).await, Name::Jwks);
-    let identity =
-        Verifier::new(&installation.config.auth, bucket).verify(&tokens.access_token).await.unwrap();
+    let verifier = Verifier::new(&installation.config.auth, &installation.bus(BusRole::WsEdge).await);
+    let identity = verifier.verify(&tokens.access_token).await.unwrap();
     assert_eq!(identity.role, GlobalRole::Admin);
 
     let (status, _) =

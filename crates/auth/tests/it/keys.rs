@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use chasqui_auth::Verifier;
-use chasqui_bus::{
-    BusRole,
-    kv::{Bucket, Name},
-};
+use chasqui_bus::BusRole;
 use chasqui_protocol::Code;
 use pretty_assertions::assert_eq;
 
@@ -14,7 +11,7 @@ use crate::installation::{Installation, login, register};
 
 impl Installation {
     async fn verifier(&self) -> Verifier {
-        Verifier::new(&self.config.auth, Bucket::open(self.bus(BusRole::WsEdge).await, Name::Jwks))
+        Verifier::new(&self.config.auth, &self.bus(BusRole::WsEdge).await)
     }
 }
 

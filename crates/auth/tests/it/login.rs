@@ -28,8 +28,8 @@ async fn a_login_opens_a_session_that_every_role_can_verify() {
     let opened = SessionOpened { session: tokens.session, device: "a test".to_owned() };
     assert_eq!(installation.life_of(user).await.last(), Some(&IdentityEvent::SessionOpened(opened)));
     for role in [BusRole::Auth, BusRole::CommandApi, BusRole::QueryApi, BusRole::WsEdge] {
-        let bucket = Bucket::open(installation.bus(role).await, Name::Jwks);
-        let identity = Verifier::new(&installation.config.auth, bucket).verify(&tokens.access_token).await;
+        let verifier = Verifier::new(&installation.config.auth, &installation.bus(role).await);
+        let identity = verifier.verify(&tokens.access_token).await;
         let identity = identity.unwrap_or_else(|problem| panic!("{role}: {problem}"));
         assert_eq!((identity.user, identity.session), (user, tokens.session));
     }

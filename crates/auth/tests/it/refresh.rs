@@ -114,3 +114,31 @@ async fn a_session_that_is_over_is_forgotten() {
     let families = Bucket::open(installation.bus(BusRole::Auth).await, Name::Refresh);
     assert_eq!(families.get(&format!("{}.{}", tokens.user, tokens.session)).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn an_access_token_dies_with_its_session_in_every_process() {
+    let installation = Installation::start().await;
+    let (here, there) = (installation.auth().await, installation.auth().await);
+    register(&here, "Ana").await.unwrap();
+    let (tokens, other) = (login(&here, "Ana").await, login(&here, "Ana").await);
+    there.verifier().verify(&tokens.access_token).await.unwrap();
+    ask::<Accepted>(&here, "logout", json!({}), Some(&tokens.access_token)).await.unwrap();
+    let ended = std::time::Instant::now();
+    for auth in [&here, &there] {
+        let refused = loop {
+            match auth.verifier().verify(&tokens.access_token).await {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(problem) => break problem,
+            }
+            assert!(ended.elapsed() < Duration::from_secs(20), "good for ever");
+        };
+        assert_eq!(refused.code, Code::Unauthorized);
+        assert!(ended.elapsed() < Duration::from_secs(2), "after {:?}", ended.elapsed());
+        auth.verifier().verify(&other.access_token).await.unwrap();
+        // Whoever lost the answer may ask again.
+        ask::<Accepted>(auth, "logout", json!({}), Some(&tokens.access_token)).await.unwrap();
+    }
+    // A process that starts later knows it before its first check.
+    let late = installation.auth().await;
+    assert_eq!(late.verifier().verify(&tokens.access_token).await.unwrap_err().code, Code::Unauthorized);
+}

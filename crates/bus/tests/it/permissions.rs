@@ -94,6 +94,7 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("ops.v1.change_global_role", &[Admin]),
         ("$KV.CREDENTIALS.{id}", &[Auth]),
         ("$KV.REFRESH.{id}", &[Auth]),
+        ("$KV.REVOKED.{id}", &[Auth]),
         ("$KV.JWKS.{id}", &[Auth]),
         ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
         ("$JS.API.INFO", &[Admin]),
@@ -106,6 +107,9 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$JS.API.STREAM.INFO.IDENT", &[Admin, Auth, CommandApi, QueryApi, Projector, WsEdge]),
         ("$JS.API.STREAM.INFO.KV_REFRESH", &[Admin, Auth]),
         ("$JS.API.STREAM.INFO.KV_JWKS", &[Admin, Auth, CommandApi, QueryApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.INFO.KV_REVOKED", &[Admin, Auth, CommandApi, QueryApi, Projector, WsEdge]),
+        ("$JS.API.STREAM.MSG.GET.KV_REVOKED", &[Admin, Auth, CommandApi, QueryApi, Projector, WsEdge]),
+        ("$JS.API.CONSUMER.MSG.NEXT.KV_REVOKED.analytics", &[Admin, Projector]),
         ("$JS.API.STREAM.MSG.GET.CHAT_0", &[Admin, CommandApi, Projector, WsEdge]),
         ("$JS.API.STREAM.MSG.GET.IDENT", &[Admin, Auth, CommandApi, Projector, WsEdge]),
         ("$JS.API.STREAM.MSG.GET.KV_JWKS", &[Admin, Auth, CommandApi, QueryApi, Projector, WsEdge]),
@@ -227,7 +231,7 @@ async fn each_role_may_what_it_must_and_nothing_else() {
 #[tokio::test]
 async fn nobody_else_reads_a_secret_bucket() {
     let nats = Nats::bare().await;
-    let open = ["KV_JWKS", "KV_SNAPSHOTS"];
+    let open = ["KV_JWKS", "KV_REVOKED", "KV_SNAPSHOTS"];
     let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
     let secret: Vec<String> =
         secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();

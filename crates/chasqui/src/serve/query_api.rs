@@ -1,10 +1,7 @@
 //! The role `query-api`.
 
 use chasqui_auth::Verifier;
-use chasqui_bus::{
-    Bus, BusRole, Log,
-    kv::{Bucket, Name},
-};
+use chasqui_bus::{Bus, BusRole, Log};
 use chasqui_query_api::{Bounds, QueryApi, Reader};
 use chasqui_read_model::{ReadModel, Settings};
 use chasqui_runtime::config::Config;
@@ -15,7 +12,7 @@ use super::{Process, connect, ready::Need};
 pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     let reader = process.reader().await?;
     let bus = process.reader_bus().await?;
-    let verifier = Verifier::new(&process.config.auth, Bucket::open(bus.clone(), Name::Jwks));
+    let verifier = Verifier::new(&process.config.auth, &bus);
     let api = QueryApi::new(reader, verifier);
     process.documented = std::mem::take(&mut process.documented).merge(api.routes());
     let model = process.model().await?;

@@ -1,10 +1,7 @@
 //! The role `ws-edge`.
 
 use chasqui_auth::Verifier;
-use chasqui_bus::{
-    BusRole,
-    kv::{Bucket, Name},
-};
+use chasqui_bus::BusRole;
 use chasqui_ws_edge::{Parts, WsEdge};
 
 use super::{Process, connect};
@@ -13,7 +10,7 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     let bus = connect(process.config, BusRole::WsEdge).await?;
     let parts = Parts {
         read_model: process.model().await?,
-        verifier: Verifier::new(&process.config.auth, Bucket::open(bus.clone(), Name::Jwks)),
+        verifier: Verifier::new(&process.config.auth, &bus),
         rates: process.rates.clone(),
         readiness: process.registry.register("ws-edge"),
         bus,

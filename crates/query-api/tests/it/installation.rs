@@ -12,7 +12,6 @@ use chasqui_backends::{MongoOptions, MongoServer, NatsOptions, NatsServer, Redis
 use chasqui_bus::{
     Bus, BusRole, Log, NatsSettings,
     command::{Incoming, Reply},
-    kv::{Bucket, Name},
     topology::{self, Topology},
 };
 use chasqui_command_api::CommandApi;
@@ -85,7 +84,7 @@ impl Installation {
         );
         let query_bus = bus(BusRole::QueryApi).await;
         let reader = Reader::new(model, Log::new(query_bus.clone()), Bounds::new(&config), Rates::none());
-        let verifier = Verifier::new(&config.auth, Bucket::open(query_bus, Name::Jwks));
+        let verifier = Verifier::new(&config.auth, &query_bus);
         let routes = QueryApi::new(reader.clone(), verifier).routes();
         let bounds = chasqui_http::Bounds {
             body_bytes: 65_536,

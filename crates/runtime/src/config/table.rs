@@ -136,9 +136,11 @@ configuration! {
         issuer: String as Text = "chasqui";
         /// The `aud` of access tokens.
         audience: String as Text = "chasqui";
-        /// Life of an access token. A revoked session can act at most this long where its revocation was not
-        /// heard.
+        /// Life of an access token.
         access_ttl_s: Duration as Seconds = "600" in 5..=86_400;
+        /// How long access tokens are still taken after a process could last read which sessions were revoked. Then
+        /// everybody is refused with `unavailable` until it can.
+        revocations_stale_s: Duration as Seconds = "30" in 2..=3600;
         /// A session that was not refreshed for so long is over (14 days).
         refresh_idle_s: Duration as Seconds = "1209600" in 5..=31_536_000;
         /// A session is over so long after its login, whatever happens (90 days).
