@@ -13,11 +13,11 @@ mod ws_edge;
 use anyhow::Context as _;
 use axum::Router;
 use chasqui_bus::Bus;
-use chasqui_http::{Bounds, Connections, Proxies, shell};
+use chasqui_http::{Bounds, Connections, Cookies, Proxies, shell};
 use chasqui_limiter::Rates;
 use chasqui_read_model::ReadModel;
 use chasqui_runtime::{
-    config::Config,
+    config::{Config, CookieMode},
     health::Registry,
     lifecycle::{Lifecycle, Shutdown, Tasks},
     metrics::Metrics,
@@ -146,6 +146,7 @@ impl<'a> Process<'a> {
                 trusted: config.http.trusted_proxies.clone(),
                 header: config.http.forwarded_header,
             },
+            cookies: cookies(config),
         };
         let routes = shell(documented, undocumented, &bounds);
         let connections = Connections {
@@ -165,4 +166,13 @@ async fn listen(address: std::net::SocketAddr, key: &str) -> anyhow::Result<TcpL
         TcpListener::bind(address).await.with_context(|| format!("listening on {address} ({key})"))?;
     tracing::info!(address = %listener.local_addr()?, "{key}");
     Ok(listener)
+}
+
+fn cookies(config: &Config) -> Option<Cookies> {
+    let refresh_life = config.auth.refresh_idle_s;
+    match config.auth.cookies {
+        CookieMode::On => Some(Cookies { secure: true, refresh_life }),
+        CookieMode::Insecure => Some(Cookies { secure: false, refresh_life }),
+        CookieMode::Off => None,
+    }
 }

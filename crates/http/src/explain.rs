@@ -26,6 +26,7 @@ pages! {
     WrongCredentials = "wrong-credentials",
     RefreshRejected = "refresh-rejected",
     Forbidden = "forbidden",
+    Csrf = "csrf",
     RoleTooLow = "role-too-low",
     NotAMember = "not-a-member",
     InvitationNeeded = "invitation-needed",

@@ -6,6 +6,7 @@
 
 mod address;
 mod answer;
+mod cookies;
 mod explain;
 mod extract;
 mod listen;
@@ -14,6 +15,7 @@ mod shell;
 
 pub use address::{ClientAddress, Proxies};
 pub use answer::Refusal;
+pub use cookies::{Cookies, is_of_ours};
 pub use explain::page;
 pub use extract::{Json, Path, Query};
 pub use listen::{Connections, serve};

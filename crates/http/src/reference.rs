@@ -6,9 +6,13 @@ mod operations;
 use axum::{Router, http::header, response::IntoResponse as _, routing::get};
 use utoipa::openapi::{
     InfoBuilder, OpenApi,
-    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
+use crate::Cookies;
+
+/// The name of the way to authenticate by cookie.
+const COOKIE: &str = "cookie";
 const SCRIPT: &str = include_str!("reference/page.js");
 const STYLE: &str = include_str!("reference/page.css");
 const PAGE: &str = include_str!("reference/page.html");
@@ -21,7 +25,7 @@ const ABOUT: &str = "Commands are POSTed to /v1/commands/<name>, in the same sha
                      of a page about them.";
 
 /// Title, version and the way to authenticate.
-pub(crate) fn introduce(openapi: &mut OpenApi) {
+pub(crate) fn introduce(openapi: &mut OpenApi, cookies: Option<&Cookies>) {
     openapi.info = InfoBuilder::new()
         .title("Chasqui")
         .version(env!("CARGO_PKG_VERSION"))
@@ -33,6 +37,15 @@ pub(crate) fn introduce(openapi: &mut OpenApi) {
         .get_or_insert_default()
         .security_schemes
         .insert("access_token".to_owned(), SecurityScheme::Http(scheme).into());
+    if let Some(cookies) = cookies {
+        let about = "In cookie mode: the header `X-Chasqui-Cookies: 1` with a login puts the tokens into cookies, and is \
+                     needed with every POST afterwards";
+        let value = ApiKeyValue::with_description(cookies.access_name(), about);
+        let scheme = SecurityScheme::ApiKey(ApiKey::Cookie(value));
+        let schemes = &mut openapi.components.get_or_insert_default().security_schemes;
+        schemes.insert(COOKIE.to_owned(), scheme.into());
+        operations::allow(openapi, COOKIE);
+    }
     operations::complete(openapi);
 }
 

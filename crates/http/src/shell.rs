@@ -25,7 +25,11 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Proxies, Refusal, address, explain, reference};
+use crate::{
+    Cookies, Proxies, Refusal, address,
+    cookies::{self, Door},
+    explain, reference,
+};
 
 /// What the shell holds its routes to.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub struct Bounds {
     pub allowed_origins: Vec<String>,
     /// Who is believed when they tell for whom they ask.
     pub proxies: Proxies,
+    /// How pages keep their tokens in cookies; `None` when they may not.
+    pub cookies: Option<Cookies>,
 }
 
 /// The routes of a process with everything around them: the description of the documented ones at
@@ -45,7 +51,8 @@ pub struct Bounds {
 /// every other address. `undocumented` are routes that OpenAPI cannot describe, such as the WebSocket's.
 pub fn shell(documented: OpenApiRouter, undocumented: Router, bounds: &Bounds) -> Router {
     let (routes, mut openapi) = documented.split_for_parts();
-    reference::introduce(&mut openapi);
+    reference::introduce(&mut openapi, bounds.cookies.as_ref());
+    let door = Door { cookies: bounds.cookies.clone(), allowed_origins: bounds.allowed_origins.clone() };
     routes
         .merge(undocumented)
         .merge(reference::routes(&openapi))
@@ -54,7 +61,8 @@ pub fn shell(documented: OpenApiRouter, undocumented: Router, bounds: &Bounds) -
         .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::max(bounds.body_bytes))
         .layer(from_fn_with_state(bounds.deadline, within_deadline))
-        .layer(cors(&bounds.allowed_origins))
+        .layer(from_fn_with_state(Arc::new(door), cookies::pass))
+        .layer(cors(&bounds.allowed_origins, bounds.cookies.is_some()))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::new(bounds.proxies.clone()), address::note))
         .layer(from_fn(observe))
@@ -99,17 +107,19 @@ async fn within_deadline(State(deadline): State<Duration>, request: Request, nex
     }
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
+fn cors(origins: &[String], cookies: bool) -> CorsLayer {
     let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     let layer = CorsLayer::new();
     if origins.is_empty() {
         return layer;
     }
-    layer.allow_origin(origins).allow_methods([Method::GET, Method::POST]).allow_headers([
-        header::AUTHORIZATION,
-        header::CONTENT_TYPE,
-        HeaderName::from_static(TRACEPARENT),
-    ])
+    let headers =
+        [header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static(TRACEPARENT), cookies::HEADER];
+    layer
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(headers)
+        .allow_credentials(cookies)
 }
 
 /// A span with the trace id around the request, and its time by route.

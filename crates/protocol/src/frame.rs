@@ -138,7 +138,8 @@ pub struct Request<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
-    /// The access token.
+    /// The access token; absent where the request for the connection carried one, in `Authorization` or a cookie.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub token: String,
     /// The last cursor that the client got; absent to begin with what happens from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -59,6 +59,8 @@ codes! {
     RefreshRejected = "refresh-rejected", 401, "The refresh token is not valid";
     /// The token does not give this right.
     Forbidden = "forbidden", 403, "This is not allowed";
+    /// A cookie without proof that a page of ours asks.
+    Csrf = "csrf", 403, "It is not certain that a page of this server asks";
     /// The role in the room is too low.
     RoleTooLow = "role-too-low", 403, "The role in the room is too low";
     /// The caller is not a member.

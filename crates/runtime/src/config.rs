@@ -27,7 +27,7 @@ mod rules;
 mod secret_url;
 mod table;
 
-pub use choice::{Durability, Enforcement, ForwardedHeader, LogFormat};
+pub use choice::{CookieMode, Durability, Enforcement, ForwardedHeader, LogFormat};
 pub use environment::{PREFIX, TOLERATED, process_environment};
 pub use key::{Key, Origin, known_env_keys, known_keys};
 pub use problem::{ConfigError, Fault, Problem};

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use chasqui_http::{ClientAddress, Refusal};
+use chasqui_http::{ClientAddress, Refusal, is_of_ours};
 use chasqui_protocol::{CloseCode, Code, Codec, Problem};
 
 use crate::{edge::Edge, session::Session, socket};
@@ -46,7 +46,7 @@ async fn accept(
             Problem::new(Code::Unavailable, "this server is going away; connect again").retry_after_ms(1_000);
         return refuse(StatusCode::SERVICE_UNAVAILABLE, &problem);
     }
-    if !may_come_from(&edge.settings.allowed_origins, &headers) {
+    if !is_of_ours(&edge.settings.allowed_origins, &headers) {
         let detail = "pages of this origin may not connect; see http.allowed_origins";
         return refuse(StatusCode::FORBIDDEN, &Problem::new(Code::Forbidden, detail));
     }
@@ -58,6 +58,7 @@ async fn accept(
         let detail = format!("none of the subprotocols asked for is known; known are {names}");
         return refuse(StatusCode::BAD_REQUEST, &Problem::new(Code::Malformed, detail));
     };
+    let token = token_of(&headers);
     let limit = edge.settings.max_frame_bytes;
     upgrade
         .protocols([codec.subprotocol()])
@@ -68,12 +69,18 @@ async fn accept(
         .max_frame_size(limit)
         .on_upgrade(move |ws| {
             // On its own task: the one of the upgrade is as large as the handshake needed it.
-            serve(edge, ws, address, codec);
+            serve(edge, ws, Peer { address, token }, codec);
             std::future::ready(())
         })
 }
 
-fn serve(edge: Arc<Edge>, ws: WebSocket, address: Option<IpAddr>, codec: Codec) {
+/// Who has connected, as far as the request tells.
+pub(crate) struct Peer {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) token: Option<String>,
+}
+
+fn serve(edge: Arc<Edge>, ws: WebSocket, peer: Peer, codec: Codec) {
     let now = edge.clock.now();
     let mut session = Session::new(codec, edge.settings.outbox_bytes, edge.settings.timing, now);
     if !edge.hub.take_place(edge.settings.max_connections) {
@@ -84,7 +91,7 @@ fn serve(edge: Arc<Edge>, ws: WebSocket, address: Option<IpAddr>, codec: Codec) 
     if edge.is_draining() {
         session.close(CloseCode::GoingAway, now);
     }
-    tokio::spawn(socket::serve(edge, ws, address, session));
+    tokio::spawn(socket::serve(edge, ws, peer, session));
 }
 
 /// Says why, without a place among the connections.
@@ -126,13 +133,10 @@ fn codec_of(headers: &HeaderMap) -> Option<Codec> {
     asked.find_map(Codec::from_subprotocol)
 }
 
-/// Browsers name the origin of the page that connects: its own server's and the allowed ones may.
-fn may_come_from(allowed: &[String], headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let Ok(origin) = origin.to_str() else { return false };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    authority.is_some() && authority == host || allowed.iter().any(|one| one == origin)
+/// The token of the request itself. A page's cookie has become one at the door of the server.
+fn token_of(headers: &HeaderMap) -> Option<String> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -154,12 +158,12 @@ mod tests {
     #[test]
     fn other_origins_are_refused() {
         let from = |origin| {
-            may_come_from(
+            is_of_ours(
                 &["https://app.example".to_owned()],
                 &headers(&[("host", "chat.example"), ("origin", origin)]),
             )
         };
-        assert!(may_come_from(&[], &headers(&[("host", "chat.example")])), "not a browser");
+        assert!(is_of_ours(&[], &headers(&[("host", "chat.example")])), "not a browser");
         assert!(from("https://chat.example"));
         assert!(from("https://app.example"));
         assert!(!from("https://evil.example"));

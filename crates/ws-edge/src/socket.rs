@@ -7,7 +7,6 @@ mod inbound;
 mod readable;
 
 use std::{
-    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -24,6 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::readable::Readable;
 use crate::{
+    accept::Peer,
     connection::Connection,
     edge::Edge,
     jobs,
@@ -66,8 +66,11 @@ struct Over;
 
 /// Serves a connection until its end. The future is a pointer: what an async block holds over its awaits would be
 /// kept twice, where it began and where it is polled.
-pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, address: Option<IpAddr>, session: Session) -> Serving {
-    let connection = Arc::new(Connection::new(edge.hub.next_id(), address, session));
+pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, peer: Peer, session: Session) -> Serving {
+    let connection = Arc::new(Connection::new(edge.hub.next_id(), peer.address, session));
+    if let Some(token) = &peer.token {
+        connection.set_token(token);
+    }
     edge.hub.came(&connection);
     let timer_at = connection.session().next_time();
     let timer = Box::pin(tokio::time::sleep_until(edge.clock.instant(timer_at)));
@@ -301,8 +304,11 @@ impl Socket {
             Effect::Authenticate(hello) => {
                 self.shown = hello.cursor;
                 self.run(async move {
-                    let verdict = jobs::verify(&edge, &hello.token).await;
-                    connection.set_token(&hello.token);
+                    if !hello.token.is_empty() {
+                        connection.set_token(&hello.token);
+                    }
+                    let token = connection.token().unwrap_or_default();
+                    let verdict = jobs::verify(&edge, &token).await;
                     Some(Input::Verified(verdict))
                 });
             }

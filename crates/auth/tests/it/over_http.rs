@@ -71,6 +71,7 @@ pub(crate) async fn app(installation: &Installation) -> Router {
         deadline: Duration::from_secs(30),
         allowed_origins: vec![],
         proxies: Proxies { trusted: http.trusted_proxies.clone(), header: http.forwarded_header },
+        cookies: None,
     };
     shell(installation.auth().await.routes(), Router::new(), &bounds)
 }

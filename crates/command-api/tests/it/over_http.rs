@@ -30,6 +30,7 @@ fn app(installation: &Installation, find_sent: Option<FindSent>) -> Router {
         deadline: Duration::from_secs(30),
         allowed_origins: vec![],
         proxies: Proxies::default(),
+        cookies: None,
     };
     shell(installation.api.routes(find_sent), Router::new(), &bounds)
 }

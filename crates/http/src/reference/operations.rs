@@ -2,7 +2,7 @@
 
 use utoipa::{
     PartialSchema as _,
-    openapi::{Content, OpenApi, Ref, RefOr, Response, path::Operation},
+    openapi::{Content, OpenApi, Ref, RefOr, Response, path::Operation, security::SecurityRequirement},
 };
 
 use chasqui_protocol::Problem;
@@ -24,6 +24,17 @@ pub(super) fn complete(openapi: &mut OpenApi) {
     }
     let components = openapi.components.get_or_insert_default();
     components.schemas.entry(Problem::name().into_owned()).or_insert_with(Problem::schema);
+}
+
+/// Lets every operation that needs somebody be authenticated in another way, too.
+pub(super) fn allow(openapi: &mut OpenApi, scheme: &str) {
+    for item in openapi.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
+                security.push(SecurityRequirement::new(scheme, Vec::<String>::new()));
+            }
+        }
+    }
 }
 
 /// A command is named as everywhere else; a query by its address.

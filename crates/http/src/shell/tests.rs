@@ -36,6 +36,7 @@ fn app() -> Router {
         deadline: Duration::from_millis(20),
         allowed_origins: vec!["https://chat.example.org".to_owned()],
         proxies: Proxies::default(),
+        cookies: None,
     };
     shell(OpenApiRouter::new(), routes, &bounds)
 }
@@ -144,6 +145,7 @@ async fn described_operations_have_names_and_problems_their_media_type() {
         deadline: Duration::from_secs(20),
         allowed_origins: vec![],
         proxies: Proxies::default(),
+        cookies: None,
     };
     let documented = OpenApiRouter::new().routes(utoipa_axum::routes!(described));
     let app = shell(documented, Router::new(), &bounds);

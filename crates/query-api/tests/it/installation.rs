@@ -91,6 +91,7 @@ impl Installation {
             deadline: Duration::from_secs(30),
             allowed_origins: vec![],
             proxies: chasqui_http::Proxies::default(),
+            cookies: None,
         };
         Self {
             auth: Auth::build(&config, bus(BusRole::Auth).await, Rates::none()).await.unwrap(),

@@ -81,6 +81,22 @@ impl Choice for Enforcement {
         &[("enforce", Self::Enforce), ("observe", Self::Observe), ("off", Self::Off)];
 }
 
+/// Whether pages may keep their tokens in cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CookieMode {
+    /// Cookies that browsers send over TLS only.
+    On,
+    /// Cookies without that, for development.
+    Insecure,
+    /// No cookies.
+    Off,
+}
+
+impl Choice for CookieMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("on", Self::On), ("insecure", Self::Insecure), ("off", Self::Off)];
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

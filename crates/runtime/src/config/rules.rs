@@ -1,6 +1,6 @@
 //! What must hold between keys.
 
-use super::choice::Durability;
+use super::choice::{CookieMode, Durability};
 use super::environment::SYNC_VARIABLE;
 use super::problem::Fault;
 use super::reader::Reader;
@@ -23,6 +23,11 @@ fn rules(config: &Config) -> [(bool, &'static str, &'static str); 9] {
             http.listen.port() == 0 || http.listen != ops.listen,
             "ops.listen",
             "must differ from http.listen, which is for the public",
+        ),
+        (
+            auth.cookies != CookieMode::Insecure || http.listen.ip().is_loopback(),
+            "auth.cookies",
+            "may be `insecure` only while http.listen is a loopback address",
         ),
         (
             auth.refresh_idle_s <= auth.refresh_absolute_s,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::choice::{Durability, Enforcement, ForwardedHeader, LogFormat};
+use super::choice::{CookieMode, Durability, Enforcement, ForwardedHeader, LogFormat};
 use super::define::configuration;
 use super::format::{
     FilePath, Filter, Format, HowOften, Listen, Millis, MongodbUrl, Names, NatsUrl, Networks, OneOf,
@@ -151,6 +151,10 @@ configuration! {
         /// Open sessions that a user may have; a login beyond that ends the one that was not used for the longest
         /// time.
         sessions_per_user: usize as Whole = "100" in 1..=1000;
+        /// Whether pages may keep their tokens in cookies: `on` with cookies that browsers send over TLS only (most
+        /// also to `localhost`), `insecure` without that, for development while `http.listen` is a loopback address,
+        /// `off` for tokens in answers only.
+        cookies: CookieMode as OneOf = "on";
         /// Memory of one Argon2id hash, in KiB (OWASP: 19456).
         argon2_memory_kib: u32 as Whole = "19456" in 8..=4_194_304;
         /// Passes of one Argon2id hash.
