@@ -199,7 +199,7 @@ pub(crate) async fn show(auth: &Inner, actor: By<'_>, whom: &str) -> Result<Acco
     } else {
         let holder = auth.holder(&auth.name_key.token(whom)).await?;
         let nobody = || Problem::new(Code::UserNotFound, "there is no user of this name or id");
-        holder.ok_or_else(nobody)?.1.user
+        holder.ok_or_else(nobody)?.user
     };
     auth.must_exist(user).await?;
     let loaded = auth.account(user).await?;

@@ -2,13 +2,20 @@
 
 pub(crate) mod account;
 pub(crate) mod change_global_role;
+pub(crate) mod change_name;
+pub(crate) mod change_password;
 pub(crate) mod change_profile;
+pub(crate) mod confirm_totp;
+pub(crate) mod enrol_totp;
 pub(crate) mod login;
+pub(crate) mod login_second_factor;
 pub(crate) mod logout;
 pub(crate) mod refresh;
 pub(crate) mod register;
 pub(crate) mod register_imported;
 pub(crate) mod reinstate;
+pub(crate) mod remove_totp;
+pub(crate) mod renew_recovery_codes;
 pub(crate) mod revoke_all_sessions;
 pub(crate) mod revoke_other_sessions;
 pub(crate) mod revoke_session;

@@ -5,14 +5,16 @@
 
 use bytes::Bytes;
 use chasqui_bus::kv::KvError;
-use chasqui_events::{Seq, Timestamp, UserId};
+use chasqui_events::{CommandId, Seq, Timestamp, UserId};
 use chasqui_protocol::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::{refusal, service::Inner};
+use crate::{password::Factors, refusal, second_factor::SecondFactors, service::Inner};
 
 /// The version that is written.
 const VERSION: u32 = 2;
+/// How often a lost race for a document is tried again.
+const ATTEMPTS: usize = 8;
 
 /// What is kept of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +24,31 @@ pub(crate) struct Credential {
     pub(crate) version: u32,
     /// The password's hash, a PHC string.
     pub(crate) password: String,
-    /// The claim token of the name that it was made for, so that one whose name was never claimed can be told.
+    /// The claim token of the user's name. It is written before the first name is claimed, so that one whose name never
+    /// was can be told; and after a later one is.
     pub(crate) name: String,
+    /// Where that name's claim stands in the log; 0 for the first one.
+    #[serde(default)]
+    pub(crate) name_seq: Seq,
     /// When it was made, in unix milliseconds.
     pub(crate) created_at: Timestamp,
+    /// The command that changed the password last, to answer its repetition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_changed_by: Option<CommandId>,
+    /// What a login asks for beside the password.
+    #[serde(default)]
+    pub(crate) factors: SecondFactors,
+}
+
+/// How a name that somebody holds stands to the one that they go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is that one.
+    Current,
+    /// It was claimed after that one, and the document does not know yet.
+    Newer,
+    /// They went by it once. It stays theirs, so that nobody else can go by it.
+    Former,
 }
 
 const fn first() -> u32 {
@@ -35,7 +58,31 @@ const fn first() -> u32 {
 impl Credential {
     /// What a new user has.
     pub(crate) fn new(password: String, name: String, created_at: Timestamp) -> Self {
-        Self { version: VERSION, password, name, created_at }
+        Self {
+            version: VERSION,
+            password,
+            name,
+            name_seq: 0,
+            created_at,
+            password_changed_by: None,
+            factors: SecondFactors::default(),
+        }
+    }
+
+    /// How a name of this user stands, by its claim token and the place of its claim.
+    pub(crate) fn standing(&self, name: &str, claimed_at: Seq) -> Standing {
+        if self.name == name {
+            Standing::Current
+        } else if claimed_at > self.name_seq {
+            Standing::Newer
+        } else {
+            Standing::Former
+        }
+    }
+
+    /// What a login asks for.
+    pub(crate) const fn asked(&self) -> Factors {
+        if self.factors.any() { Factors::Second } else { Factors::PasswordOnly }
     }
 
     fn encode(&self) -> Bytes {
@@ -84,5 +131,54 @@ pub(crate) async fn replace(
         Ok(_) => Ok(true),
         Err(KvError::Conflict) => Ok(false),
         Err(error) => Err(refusal::not_kept(&error)),
+    }
+}
+
+/// Changes a user's document, again where somebody else was faster. `None` from `decide` leaves it as it is.
+///
+/// # Errors
+/// What `decide` refuses; `user-not-found` for whoever has none.
+pub(crate) async fn change<T>(
+    auth: &Inner,
+    user: UserId,
+    decide: impl Fn(&Credential) -> Result<(Option<Credential>, T), Problem>,
+) -> Result<T, Problem> {
+    for _ in 0..ATTEMPTS {
+        let kept = load(auth, user).await?;
+        let kept = kept.ok_or_else(|| Problem::new(Code::UserNotFound, "this account has no credential"))?;
+        let (changed, outcome) = decide(&kept.credential)?;
+        let done = match changed {
+            Some(changed) => replace(auth, user, &kept, &changed).await?,
+            None => true,
+        };
+        if done {
+            return Ok(outcome);
+        }
+    }
+    Err(refusal::busy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_current_newer_or_former_by_the_order_of_the_log() {
+        let mut credential = Credential::new("hash".to_owned(), "first".to_owned(), Timestamp(0));
+        assert_eq!(credential.standing("first", 10), Standing::Current);
+        assert_eq!(credential.standing("second", 20), Standing::Newer);
+        (credential.name, credential.name_seq) = ("second".to_owned(), 20);
+        assert_eq!(credential.standing("second", 20), Standing::Current);
+        assert_eq!(credential.standing("first", 10), Standing::Former);
+        assert_eq!(credential.standing("first", 30), Standing::Newer, "claimed back");
+    }
+
+    #[test]
+    fn a_document_of_the_first_version_has_no_factors() {
+        let text = r#"{"password":"$argon2id$","name":"00","created_at":5}"#;
+        let credential: Credential = serde_json::from_str(text).unwrap();
+        assert_eq!((credential.version, credential.asked()), (1, Factors::PasswordOnly));
+        let written: Credential = serde_json::from_slice(&credential.encode()).unwrap();
+        assert_eq!(written.version, VERSION);
     }
 }

@@ -10,6 +10,7 @@
 
 mod account;
 mod caller;
+mod challenge;
 mod command;
 mod credential;
 mod family;
@@ -17,11 +18,15 @@ mod identity;
 mod jwks;
 mod name_key;
 pub mod operator;
+mod own_factors;
 mod own_sessions;
 mod password;
+mod proof;
+mod recovery;
 pub mod refusal;
 mod revocations;
 mod routes;
+mod second_factor;
 pub mod secrets;
 pub mod serve;
 mod service;
@@ -29,6 +34,7 @@ mod sessions;
 mod signing;
 mod sweep;
 mod token;
+mod totp;
 mod verifier;
 
 pub use caller::Caller;

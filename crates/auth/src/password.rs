@@ -11,6 +11,7 @@ use argon2::{
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::{clock::random_bytes, config, metrics::names};
 pub use policy::BadBlocklist;
+pub(crate) use policy::Factors;
 use policy::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
@@ -84,17 +85,22 @@ impl Passwords {
         })
     }
 
-    /// The hash of a new password, as a PHC string, if it is good enough. `about` is
+    /// The hash of a new password, as a PHC string, if it is good enough for whoever has these factors. `about` is
     /// what others know of them.
     ///
     /// # Errors
     /// `weak-password`; `size` when it is too long to be hashed at all; `too-many` when too many are waiting.
-    pub(crate) async fn hash(&self, password: SecretString, about: Vec<String>) -> Result<String, Problem> {
+    pub(crate) async fn hash(
+        &self,
+        password: SecretString,
+        factors: Factors,
+        about: Vec<String>,
+    ) -> Result<String, Problem> {
         self.check_size(password.expose_secret())?;
         let (argon2, policy) = (self.argon2.clone(), Arc::clone(&self.policy));
         self.in_a_slot(move || {
             let password = normalised(&password);
-            policy.check(&password, &about)?;
+            policy.check(&password, factors, &about)?;
             hashed(&argon2, password.as_bytes()).ok_or_else(not_hashed)
         })
         .await?
@@ -138,6 +144,11 @@ impl Passwords {
             }
         })
         .await
+    }
+
+    /// Whether a password is too short for whoever has nothing else.
+    pub(crate) fn is_short_alone(&self, password: &SecretString) -> bool {
+        normalised(password).chars().count() < self.policy.least(Factors::PasswordOnly)
     }
 
     fn check_size(&self, password: &str) -> Result<(), Problem> {
@@ -210,7 +221,7 @@ mod tests {
     }
 
     async fn hash(passwords: &Passwords, text: &str) -> Result<String, Problem> {
-        passwords.hash(secret(text), Vec::new()).await
+        passwords.hash(secret(text), Factors::PasswordOnly, Vec::new()).await
     }
 
     const RIGHT: Verdict = Verdict::Right { outdated: false };

@@ -72,6 +72,12 @@ pub fn unreadable(what: &str, error: &dyn std::error::Error) -> Problem {
     Problem::new(Code::Internal, format!("{what} cannot be read"))
 }
 
+/// Something that cannot be, is.
+pub(crate) fn defect(what: &str) -> Problem {
+    tracing::error!(what, "a defect");
+    Problem::new(Code::Internal, what)
+}
+
 fn unavailable(detail: &str) -> Problem {
     Problem::new(Code::Unavailable, format!("{detail}; try again with the same id")).retry_after_ms(SOON)
 }

@@ -111,11 +111,10 @@ impl Revocations {
             place.seq = stored.seq;
             let session = stored.subject.rsplit('.').next().and_then(|session| session.parse().ok());
             let revoked = serde_json::from_slice::<Revoked>(&stored.payload);
-            match (session, revoked) {
-                (Some(session), Ok(Revoked { until })) => {
-                    self.sessions.write().insert(session, until);
-                }
-                _ => tracing::error!(subject = %stored.subject, "the end of a session is not of its shape"),
+            if let (Some(session), Ok(Revoked { until })) = (session, revoked) {
+                self.sessions.write().insert(session, until);
+            } else {
+                tracing::error!(subject = %stored.subject, "the end of a session is not of its shape");
             }
         }
         place.seq = place.seq.max(head.last_seq);

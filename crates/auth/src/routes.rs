@@ -6,10 +6,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     command::{
-        account, change_global_role, change_profile, login, logout, refresh, register, register_imported,
-        reinstate, revoke_all_sessions, revoke_other_sessions, revoke_session, suspend,
+        account, change_global_role, change_name, change_password, change_profile, confirm_totp, enrol_totp,
+        login, login_second_factor, logout, refresh, register, register_imported, reinstate, remove_totp,
+        renew_recovery_codes, revoke_all_sessions, revoke_other_sessions, revoke_session, suspend,
     },
-    jwks, own_sessions, refusal,
+    jwks, own_factors, own_sessions, refusal,
     service::Auth,
     signing::Jwks,
     verifier::Verifier,
@@ -29,6 +30,7 @@ impl Auth {
             .routes(routes!(register::endpoint))
             .routes(routes!(register_imported::endpoint))
             .routes(routes!(login::endpoint))
+            .routes(routes!(login_second_factor::endpoint))
             .routes(routes!(refresh::endpoint))
             .routes(routes!(logout::endpoint))
             .routes(routes!(revoke_session::endpoint))
@@ -40,6 +42,13 @@ impl Auth {
             .routes(routes!(suspend::endpoint))
             .routes(routes!(reinstate::endpoint))
             .routes(routes!(change_global_role::endpoint))
+            .routes(routes!(change_password::endpoint))
+            .routes(routes!(change_name::endpoint))
+            .routes(routes!(enrol_totp::endpoint))
+            .routes(routes!(confirm_totp::endpoint))
+            .routes(routes!(remove_totp::endpoint))
+            .routes(routes!(renew_recovery_codes::endpoint))
+            .routes(routes!(own_factors::endpoint))
             .routes(routes!(published_keys))
             .with_state(self.clone())
     }

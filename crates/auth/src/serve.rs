@@ -11,14 +11,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     caller::Caller,
-    command::{change_profile, login, logout, refresh, register, register_imported},
+    command::{change_profile, login, login_second_factor, logout, refresh, register, register_imported},
     service::Auth,
 };
 
 /// The queue group of the role: each command goes to one of its processes.
 pub const QUEUE_GROUP: &str = "auth";
 /// The commands that it takes.
-pub const NAMES: &[&str] = &["register", "register_imported", "login", "refresh", "logout", "change_profile"];
+pub const NAMES: &[&str] =
+    &["register", "register_imported", "login", "login_second_factor", "refresh", "logout", "change_profile"];
 
 impl Auth {
     /// Answers one command; for [`chasqui_bus::command::Server::run`].
@@ -38,6 +39,12 @@ impl Auth {
             "login" => {
                 reply("login", body, async |command| login::handle(auth, &anonymous, address, command).await)
                     .await
+            }
+            "login_second_factor" => {
+                reply("login_second_factor", body, async |command| {
+                    login_second_factor::handle(auth, &anonymous, command).await
+                })
+                .await
             }
             "refresh" => {
                 reply("refresh", body, async |command| {

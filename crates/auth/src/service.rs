@@ -10,8 +10,8 @@ use chasqui_bus::{
 };
 use chasqui_domain::Limits;
 use chasqui_events::{
-    CommandId, Envelope, Import, SessionId, Timestamp, UserId,
-    identity::{IdentityEvent, Registered},
+    CommandId, Envelope, Import, Seq, SessionId, Timestamp, UserId,
+    identity::{CredentialChange, CredentialChanged, CredentialPart, IdentityEvent},
 };
 use chasqui_limiter::Rates;
 use chasqui_protocol::{Code, Problem, command::Tokens};
@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     account::KnownRoles,
+    caller::Caller,
     family::{Lifetimes, RefreshToken},
     identity::{Identity, Scope, Scopes},
     jwks,
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) credentials: Bucket,
     pub(crate) families: Bucket,
     pub(crate) revoked: Bucket,
+    pub(crate) challenges: Bucket,
     pub(crate) jwks: Bucket,
     pub(crate) passwords: Passwords,
     pub(crate) name_key: NameKey,
@@ -56,6 +58,9 @@ pub(crate) struct Inner {
     pub(crate) roles: KnownRoles,
     /// How many sessions a user may have.
     pub(crate) sessions_per_user: usize,
+    /// How old a login may be to stand for the password.
+    pub(crate) proof_max_age: Duration,
+    pub(crate) second_factor_timeout: Duration,
     signing_key: SigningKey,
     parties: Parties,
     pub(crate) access_ttl: Duration,
@@ -102,7 +107,10 @@ impl Auth {
             credentials: Bucket::open(bus.clone(), Name::Credentials),
             families: Bucket::open(bus.clone(), Name::Refresh),
             verifier: Verifier::new(auth, &bus),
-            revoked: Bucket::open(bus, Name::Revoked),
+            revoked: Bucket::open(bus.clone(), Name::Revoked),
+            challenges: Bucket::open(bus, Name::Challenges),
+            proof_max_age: auth.proof_max_age_s,
+            second_factor_timeout: auth.second_factor_timeout_s,
             jwks,
             passwords,
             name_key,
@@ -141,6 +149,20 @@ pub fn limits(config: &Config) -> Limits {
     }
 }
 
+/// Who holds a name, by the last claim of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    /// The command that claimed it.
+    pub(crate) claimed_by: CommandId,
+    /// Where the claim stands in the log.
+    pub(crate) seq: Seq,
+    pub(crate) user: UserId,
+    /// The name as typed.
+    pub(crate) name: String,
+    /// What was to be shown instead, when this was a registration.
+    pub(crate) display_name: String,
+}
+
 /// A fact about a user that is to be recorded.
 pub(crate) struct Record<'a> {
     pub(crate) subject: String,
@@ -154,21 +176,26 @@ pub(crate) struct Record<'a> {
 }
 
 impl Inner {
-    /// Who holds a name, by its claim token, and the command that claimed it.
-    pub(crate) async fn holder(&self, name: &str) -> Result<Option<(CommandId, Registered)>, Problem> {
+    /// Who holds a name, by its claim token.
+    pub(crate) async fn holder(&self, name: &str) -> Result<Option<Holder>, Problem> {
         let subject = subject::ident_name(name);
         let Some(stored) = self.log.last(&subject).await.map_err(|error| refusal::not_read(&error))? else {
             return Ok(None);
         };
         let fact = stored.decode::<IdentityEvent>();
-        let fact = fact.map_err(|error| refusal::unreadable("the registration of this name", &error))?;
-        match fact.event {
-            IdentityEvent::Registered(registered) => Ok(Some((fact.id, registered))),
+        let fact = fact.map_err(|error| refusal::unreadable("the claim of this name", &error))?;
+        let (user, name, display_name) = match fact.event {
+            IdentityEvent::Registered(registered) => {
+                (registered.user, registered.name, registered.display_name)
+            }
+            IdentityEvent::Renamed(renamed) => (renamed.user, renamed.name, String::new()),
             IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::CredentialChanged(_)
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
-            | IdentityEvent::DirectClaimed(_) => Ok(None),
-        }
+            | IdentityEvent::DirectClaimed(_) => return Ok(None),
+        };
+        Ok(Some(Holder { claimed_by: fact.id, seq: stored.seq, user, name, display_name }))
     }
 
     /// Appends a fact to the stream `IDENT`.
@@ -184,6 +211,22 @@ impl Inner {
             ..Append::fact(subject, &envelope)
         };
         self.log.append(append).await
+    }
+
+    /// Records that somebody changed how they log in.
+    pub(crate) async fn record_credential_change(
+        &self,
+        caller: &Caller,
+        id: CommandId,
+        what: CredentialPart,
+        how: CredentialChange,
+    ) -> Result<(), Problem> {
+        let user = caller.identity.user;
+        let event = IdentityEvent::CredentialChanged(CredentialChanged { what, how });
+        let subject = subject::ident_user(user);
+        let record =
+            Record { subject, id, by: user, import: None, event, first: false, trace: &caller.trace };
+        self.record(record).await.map(drop).map_err(|error| refusal::not_appended(&error))
     }
 
     /// The rights that come with a name, by its claim token.

@@ -42,6 +42,6 @@ impl Inner {
     async fn is_orphan(&self, user: UserId) -> Result<bool, Problem> {
         let Some(kept) = credential::load(self, user).await? else { return Ok(false) };
         let holder = self.holder(&kept.credential.name).await?;
-        Ok(holder.is_none_or(|(_, registered)| registered.user != user))
+        Ok(holder.is_none_or(|holder| holder.user != user))
     }
 }

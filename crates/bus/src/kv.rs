@@ -27,6 +27,8 @@ pub enum Name {
     Refresh,
     /// Sessions that were revoked lately.
     Revoked,
+    /// What is good once and for a short time, by the hash of its handle.
+    Challenges,
     /// Public keys, by key id.
     Jwks,
     /// Snapshots of rooms, by room.
@@ -35,7 +37,8 @@ pub enum Name {
 
 impl Name {
     /// Every bucket.
-    pub const ALL: [Self; 5] = [Self::Credentials, Self::Refresh, Self::Revoked, Self::Jwks, Self::Snapshots];
+    pub const ALL: [Self; 6] =
+        [Self::Credentials, Self::Refresh, Self::Revoked, Self::Challenges, Self::Jwks, Self::Snapshots];
 
     /// The bucket's name.
     #[must_use]
@@ -44,6 +47,7 @@ impl Name {
             Self::Credentials => "CREDENTIALS",
             Self::Refresh => "REFRESH",
             Self::Revoked => "REVOKED",
+            Self::Challenges => "CHALLENGES",
             Self::Jwks => "JWKS",
             Self::Snapshots => "SNAPSHOTS",
         }

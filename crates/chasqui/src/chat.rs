@@ -56,7 +56,9 @@ pub(crate) async fn run(chat: Chat) -> anyhow::Result<ExitCode> {
         }
     }
     screen.show(&format!("You are {} at {}.", wording::safe(&person.name), chat.server));
-    let outcome = session::Session::new(client.clone(), screen).run(&mut lines, &mut events).await;
+    let outcome = session::Session::new(client.clone(), person.session.clone(), screen)
+        .run(&mut lines, &mut events)
+        .await;
     client.close().await;
     // The session is the program's own: nobody is to find it open.
     if let Err(error) = person.session.logout().await {

@@ -66,7 +66,9 @@ impl Answer {
     pub async fn wait(self) -> Result<Accepted, ClientError> {
         match self.answer.await.unwrap_or(Err(ClientError::Stopped))? {
             Reply::Accepted(accepted) => Ok(accepted),
-            Reply::Tokens(_) | Reply::Data(_) => Err(ClientError::Shape("another kind of answer".to_owned())),
+            Reply::Tokens(_) | Reply::SecondFactor(_) | Reply::Data(_) => {
+                Err(ClientError::Shape("another kind of answer".to_owned()))
+            }
         }
     }
 }
@@ -246,7 +248,7 @@ impl Client {
         let answer = self.hand_in(ClientFrame::Query { reference, ask, fresh }).await?;
         match answer.await.unwrap_or(Err(ClientError::Stopped))? {
             Reply::Data(data) => Ok(data),
-            Reply::Accepted(_) | Reply::Tokens(_) => {
+            Reply::Accepted(_) | Reply::Tokens(_) | Reply::SecondFactor(_) => {
                 Err(ClientError::Shape("not a query's answer".to_owned()))
             }
         }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use chasqui_events::{CommandId, UserId};
 use chasqui_protocol::{
     Accepted, Code, Problem,
-    command::{Login, Logout, Refresh, Register, RegisterImported, Tokens},
+    command::{
+        ChangePassword, FactorProof, LoggedIn, Login, LoginSecondFactor, Logout, Refresh, Register,
+        RegisterImported, SecondFactorAsked, Tokens,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,6 +37,18 @@ pub enum ApiError {
         /// The HTTP status.
         status: u16,
     },
+    /// Name and password are right, and the account asks for more: see [`Api::begin_login`].
+    #[error("this account has a second factor, which is not asked for here")]
+    SecondFactorAsked(SecondFactorAsked),
+}
+
+/// What a login comes to.
+#[derive(Clone, Debug)]
+pub enum LoginStep {
+    /// The session is open.
+    Open(Session),
+    /// A second factor is asked for; [`Api::finish_login`] takes it.
+    SecondFactor(SecondFactorAsked),
 }
 
 /// The innermost cause: what reqwest says around it names its own layers.
@@ -51,7 +66,7 @@ impl ApiError {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Problem(problem) => Some(problem),
-            Self::Unreachable { .. } | Self::Strange { .. } => None,
+            Self::Unreachable { .. } | Self::Strange { .. } | Self::SecondFactorAsked(_) => None,
         }
     }
 
@@ -68,6 +83,7 @@ impl ApiError {
             Self::Problem(problem) => problem.code.worth_a_retry(),
             Self::Unreachable { .. } => true,
             Self::Strange { status, .. } => *status >= 500,
+            Self::SecondFactorAsked(_) => false,
         }
     }
 }
@@ -113,20 +129,57 @@ impl Api {
         self.post("/v1/commands/register", &body, None).await
     }
 
-    /// Opens a session; `device` is what the client calls itself.
+    /// Opens a session of an account without a second factor; `device` is what the client calls itself.
     pub async fn login(
         &self,
         name: &str,
         password: &SecretString,
         device: &str,
     ) -> Result<Session, ApiError> {
+        match self.begin_login(name, password, device).await? {
+            LoginStep::Open(session) => Ok(session),
+            LoginStep::SecondFactor(asked) => Err(ApiError::SecondFactorAsked(asked)),
+        }
+    }
+
+    /// Opens a session, or learns what second factor is asked for.
+    pub async fn begin_login(
+        &self,
+        name: &str,
+        password: &SecretString,
+        device: &str,
+    ) -> Result<LoginStep, ApiError> {
         let body = Login {
             name: name.to_owned(),
             password: password.expose_secret().to_owned(),
             device: device.to_owned(),
         };
-        let tokens = self.post("/v1/commands/login", &body, None).await?;
+        Ok(match self.post("/v1/commands/login", &body, None).await? {
+            LoggedIn::Tokens(tokens) => LoginStep::Open(Session::new(self.clone(), tokens)),
+            LoggedIn::SecondFactor { second_factor } => LoginStep::SecondFactor(second_factor),
+        })
+    }
+
+    /// Finishes a login that asks for a second factor. A wrong one may be followed by another, a few times.
+    pub async fn finish_login(&self, handle: &str, proof: FactorProof) -> Result<Session, ApiError> {
+        let body = LoginSecondFactor { handle: handle.to_owned(), proof };
+        let tokens = self.post("/v1/commands/login_second_factor", &body, None).await?;
         Ok(Session::new(self.clone(), tokens))
+    }
+
+    /// Gives the caller another password; all other sessions end.
+    pub async fn change_password(
+        &self,
+        access_token: &SecretString,
+        old: &SecretString,
+        new: &SecretString,
+    ) -> Result<(), ApiError> {
+        let body = ChangePassword {
+            id: Ids::default().command(),
+            old_password: old.expose_secret().to_owned(),
+            new_password: new.expose_secret().to_owned(),
+        };
+        self.post::<_, Accepted>("/v1/commands/change_password", &body, Some(access_token)).await.map(drop)
     }
 
     /// Exchanges a refresh token, which is good for one use. See [`Session`], which does it in time.

@@ -48,7 +48,7 @@ pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use error::ClientError;
 pub use event::{Event, Events};
 #[cfg(feature = "http")]
-pub use http::{Api, ApiError};
+pub use http::{Api, ApiError, LoginStep};
 pub use ids::Ids;
 pub use options::Options;
 #[cfg(feature = "http")]

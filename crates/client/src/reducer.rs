@@ -19,7 +19,7 @@ mod timeline;
 use chasqui_events::UserId;
 use chasqui_protocol::{
     Accepted, ClientFrame, Item, Problem, ServerFrame,
-    command::Tokens,
+    command::{SecondFactorAsked, Tokens},
     frame::{ErrorFrame, Welcome},
 };
 
@@ -52,6 +52,8 @@ pub enum Reply {
     Accepted(Accepted),
     /// To a login or refresh.
     Tokens(Tokens),
+    /// To a login whose password was right.
+    SecondFactor(SecondFactorAsked),
     /// To a query.
     Data(serde_json::Value),
 }
@@ -125,6 +127,9 @@ impl Reducer {
             }
             ServerFrame::Ok { id, accepted } => {
                 self.outbound.answered(Key::Command(id), Ok(Reply::Accepted(accepted)), now_ms)
+            }
+            ServerFrame::SecondFactor { id, second_factor } => {
+                self.outbound.answered(Key::Command(id), Ok(Reply::SecondFactor(second_factor)), now_ms)
             }
             ServerFrame::Tokens { id, tokens } => {
                 self.outbound.answered(Key::Command(id), Ok(Reply::Tokens(tokens)), now_ms)

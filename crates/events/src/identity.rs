@@ -28,6 +28,50 @@ pub struct ProfileChanged {
     pub display_name: String,
 }
 
+/// `user.renamed`, on the subject of the claimed name. The names that its user had before stay theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renamed {
+    /// Whose name this is from now on.
+    pub user: UserId,
+    /// The name as typed.
+    pub name: String,
+}
+
+/// What somebody proves by who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialPart {
+    /// The password.
+    Password,
+    /// An authenticator application.
+    Totp,
+    /// The recovery codes.
+    RecoveryCodes,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialChange {
+    /// There is one where there was none.
+    Added,
+    /// Another one has taken its place.
+    Replaced,
+    /// There is none any more.
+    Removed,
+}
+
+/// `user.credential_changed`, on the user's subject. What it was and is, is never in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialChanged {
+    /// Which one.
+    pub what: CredentialPart,
+    /// What became of it.
+    pub how: CredentialChange,
+}
+
 /// `session.opened`, on the user's subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,6 +165,10 @@ family! {
         Registered(Registered) = "user.registered" v 1,
         /// Somebody changed their profile.
         ProfileChanged(ProfileChanged) = "user.profile_changed" v 1,
+        /// Somebody goes by another name.
+        Renamed(Renamed) = "user.renamed" v 1,
+        /// Somebody changed how they log in.
+        CredentialChanged(CredentialChanged) = "user.credential_changed" v 1,
         /// Somebody logged in.
         SessionOpened(SessionOpened) = "session.opened" v 1,
         /// A session ended before its time.

@@ -77,6 +77,75 @@ pub struct SuspensionShown {
     pub reason: String,
 }
 
+/// What a login comes to: its tokens, or the question for a second factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum LoggedIn {
+    /// The session is open.
+    Tokens(Tokens),
+    /// Name and password are right; `login_second_factor` finishes the login.
+    SecondFactor {
+        /// What is asked for.
+        second_factor: SecondFactorAsked,
+    },
+}
+
+/// The question for a second factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondFactorAsked {
+    /// Names this login in `login_second_factor`. It is a secret, and good once.
+    pub handle: String,
+    /// What it can be finished with.
+    pub kinds: Vec<FactorKind>,
+    /// How long the handle lasts, in seconds.
+    pub expires_in: u64,
+}
+
+/// A kind of second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FactorKind {
+    /// A code of an authenticator application.
+    Totp,
+    /// One of the recovery codes.
+    RecoveryCode,
+}
+
+/// A second factor, shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FactorProof {
+    /// The code that the authenticator application shows.
+    Code(String),
+    /// A recovery code that was not used yet.
+    RecoveryCode(String),
+}
+
+/// An authenticator application that waits for its first code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TotpEnrolment {
+    /// The secret, for typing it in (base 32).
+    pub secret: String,
+    /// The same as `otpauth://` URL, for a QR code.
+    pub url: String,
+}
+
+/// Recovery codes. They are shown here and never again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewCodes {
+    /// The codes, each good once. Empty where there are some already.
+    pub recovery_codes: Vec<String>,
+}
+
+/// How the caller logs in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwnFactors {
+    /// There is an authenticator application.
+    pub totp: bool,
+    /// Recovery codes that were not used yet.
+    pub recovery_codes_left: usize,
+}
+
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty,)* })+) => {
         $(
@@ -135,6 +204,62 @@ commands! {
         /// What the client calls itself.
         #[serde(default)]
         device: String,
+    }
+    /// Finish a login that asks for a second factor.
+    LoginSecondFactor {
+        /// The handle that the login gave.
+        handle: String,
+        /// The second factor: `{"code": "123456"}` or `{"recovery_code": "…"}`.
+        proof: FactorProof,
+    }
+    /// Give oneself another password; all other sessions end.
+    ChangePassword {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The password until now.
+        old_password: String,
+        /// The password from now on.
+        new_password: String,
+    }
+    /// Go by another name. The old one stays reserved.
+    ChangeName {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The new user name.
+        name: String,
+    }
+    /// Begin to set up an authenticator application.
+    EnrolTotp {
+        /// The password; needed unless the login is recent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<String>,
+    }
+    /// Finish setting up an authenticator application, by its first code.
+    ConfirmTotp {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The code that it shows.
+        code: String,
+    }
+    /// Remove the authenticator application.
+    RemoveTotp {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The password.
+        password: String,
+    }
+    /// Make new recovery codes; the old ones are good no more.
+    RenewRecoveryCodes {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The password; needed unless the login is recent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<String>,
     }
     /// Exchange a refresh token for new tokens.
     Refresh {

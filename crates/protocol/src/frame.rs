@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Accepted, Item, Problem,
     command::{
-        Ban, ChangeProfile, ChangeRole, CreateRoom, Invite, Join, Leave, Login, Logout, Mute, OpenDirect,
-        Read, Refresh, Register, Remove, RenameRoom, Send, Tokens, Unban, Unmute,
+        Ban, ChangeProfile, ChangeRole, CreateRoom, Invite, Join, Leave, Login, LoginSecondFactor, Logout,
+        Mute, OpenDirect, Read, Refresh, Register, Remove, RenameRoom, SecondFactorAsked, Send, Tokens,
+        Unban, Unmute,
     },
     query::{Freshness, Query},
 };
@@ -56,8 +57,11 @@ pub enum ClientFrame {
     },
     /// Creates an account. Works before the hello.
     Register(Register),
-    /// Opens a session; answered by [`ServerFrame::Tokens`]. Works before the hello.
+    /// Opens a session; answered by [`ServerFrame::Tokens`], or by [`ServerFrame::SecondFactor`] where the account has
+    /// one. Works before the hello.
     Login(Request<Login>),
+    /// Finishes a login that asks for a second factor; answered by [`ServerFrame::Tokens`]. Works before the hello.
+    LoginSecondFactor(Request<LoginSecondFactor>),
     /// Exchanges a refresh token; answered by [`ServerFrame::Tokens`]. Works before the hello.
     Refresh(Request<Refresh>),
     /// Ends the session.
@@ -105,6 +109,7 @@ impl ClientFrame {
         "query",
         "register",
         "login",
+        "login_second_factor",
         "refresh",
         "logout",
         "change_profile",
@@ -228,6 +233,13 @@ pub enum ServerFrame {
         /// The tokens.
         tokens: Tokens,
     },
+    /// The password of a login is right, and a second factor is asked for.
+    SecondFactor {
+        /// The request.
+        id: CommandId,
+        /// What is asked for.
+        second_factor: SecondFactorAsked,
+    },
     /// A command, a query or a frame was refused.
     Error(ErrorFrame),
     /// The answer to a query.
@@ -267,6 +279,7 @@ impl ServerFrame {
         "presence",
         "ok",
         "tokens",
+        "second_factor",
         "error",
         "result",
         "pong",

@@ -55,12 +55,18 @@ codes! {
     Unauthorized = "unauthorized", 401, "A valid access token is needed";
     /// Name or password is wrong.
     WrongCredentials = "wrong-credentials", 401, "The name or the password is wrong";
+    /// A second factor is wrong.
+    WrongCode = "wrong-code", 401, "The code is wrong";
+    /// What was begun is too old, was tried too often, or is done.
+    ChallengeExpired = "challenge-expired", 401, "This has to begin anew";
     /// The refresh token is not valid (any more).
     RefreshRejected = "refresh-rejected", 401, "The refresh token is not valid";
     /// The token does not give this right.
     Forbidden = "forbidden", 403, "This is not allowed";
     /// A cookie without proof that a page of ours asks.
     Csrf = "csrf", 403, "It is not certain that a page of this server asks";
+    /// The password or a recent login is needed beside the token.
+    ProofNeeded = "proof-needed", 403, "The password is needed for this";
     /// The role in the room is too low.
     RoleTooLow = "role-too-low", 403, "The role in the room is too low";
     /// The caller is not a member.

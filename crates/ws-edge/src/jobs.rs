@@ -7,7 +7,7 @@ use chasqui_bus::command::{self, Call, CommandError, Reply as WireReply};
 use chasqui_events::UserId;
 use chasqui_protocol::{
     Accepted, Code, Problem, ServerFrame,
-    command::Tokens,
+    command::LoggedIn,
     frame::ErrorFrame,
     query::{Freshness, Query},
 };
@@ -52,7 +52,12 @@ async fn ask(edge: &Edge, connection: &Connection, forward: Forward) -> Result<S
     let answer = command::request_raw(&edge.bus, call, body).await.map_err(not_answered)?;
     match forward.reply {
         Reply::Accepted => Ok(ServerFrame::Ok { id: forward.id, accepted: read::<Accepted>(&answer)? }),
-        Reply::Tokens => Ok(ServerFrame::Tokens { id: forward.id, tokens: read::<Tokens>(&answer)? }),
+        Reply::Tokens => Ok(match read::<LoggedIn>(&answer)? {
+            LoggedIn::Tokens(tokens) => ServerFrame::Tokens { id: forward.id, tokens },
+            LoggedIn::SecondFactor { second_factor } => {
+                ServerFrame::SecondFactor { id: forward.id, second_factor }
+            }
+        }),
     }
 }
 

@@ -67,8 +67,9 @@ struct Over;
 /// Serves a connection until its end. The future is a pointer: what an async block holds over its awaits would be
 /// kept twice, where it began and where it is polled.
 pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, peer: Peer, session: Session) -> Serving {
-    let connection = Arc::new(Connection::new(edge.hub.next_id(), peer.address, session));
-    if let Some(token) = &peer.token {
+    let Peer { address, token } = peer;
+    let connection = Arc::new(Connection::new(edge.hub.next_id(), address, session));
+    if let Some(token) = &token {
         connection.set_token(token);
     }
     edge.hub.came(&connection);

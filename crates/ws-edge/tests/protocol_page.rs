@@ -71,6 +71,7 @@ fn server_frame_name(frame: &ServerFrame) -> &'static str {
         ServerFrame::Presence { .. } => "presence",
         ServerFrame::Ok { .. } => "ok",
         ServerFrame::Tokens { .. } => "tokens",
+        ServerFrame::SecondFactor { .. } => "second_factor",
         ServerFrame::Error(_) => "error",
         ServerFrame::Result { .. } => "result",
         ServerFrame::Pong(_) => "pong",
@@ -78,7 +79,7 @@ fn server_frame_name(frame: &ServerFrame) -> &'static str {
     }
 }
 
-const SERVER_FRAMES: usize = 17;
+const SERVER_FRAMES: usize = 18;
 
 #[test]
 fn every_client_frame_has_an_example_that_the_server_takes() {

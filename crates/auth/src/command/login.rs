@@ -1,7 +1,7 @@
 //! `login`: open a session.
 //!
 //! Who exists is not told: the same words, the same status and the same work whether the name is unknown, has no
-//! password, or another one, or belongs to an account that may not act.
+//! password, or another one, or belongs to an account that may not act, or is one that its holder went by once.
 
 use axum::extract::State;
 use chasqui_domain::Rejection;
@@ -9,14 +9,16 @@ use chasqui_events::{Timestamp, UserId};
 use chasqui_http::{ClientAddress, Json, Refusal};
 use chasqui_protocol::{
     Code, Problem,
-    command::{Login, Tokens},
+    command::{LoggedIn, Login, SecondFactorAsked, Tokens},
 };
 use chasqui_runtime::{metrics::names, telemetry::TraceContext};
 use secrecy::SecretString;
 
+use super::change_name;
 use crate::{
     caller::Trace,
-    credential::{self, Credential, Kept},
+    challenge::{self, PendingLogin, Purpose},
+    credential::{self, Credential, Kept, Standing},
     family::Origin,
     password::Verdict,
     refusal,
@@ -25,14 +27,19 @@ use crate::{
     sessions,
 };
 
+/// Attempts at the second factor of one login.
+const CODES_PER_LOGIN: u32 = 5;
+
 /// Open a session
 ///
 /// The access token goes into `Authorization: Bearer` and the hello frame; the refresh token gets a new pair
-/// before the access token expires, and is good once.
+/// before the access token expires, and is good once. Where the account has a second factor, the answer is the question
+/// for it instead, and `login_second_factor` gives the tokens.
 #[utoipa::path(
     post, path = "/v1/commands/login", tag = "identity", request_body = Login,
     responses(
-        (status = 200, description = "The session is open", body = Tokens),
+        (status = 200, description = "The session is open, or a second factor is asked for", body = LoggedIn),
+        (status = 400, description = "`malformed`, `size`, `characters`", body = Problem),
         (status = 401, description = "`wrong-credentials`", body = Problem),
         (status = 429, description = "`too-many`: also after failures in a row, for names that nobody has as for others", body = Problem),
     )
@@ -42,7 +49,7 @@ pub(crate) async fn endpoint(
     Trace(trace): Trace,
     address: ClientAddress,
     Json(command): Json<Login>,
-) -> Result<Json<Tokens>, Refusal> {
+) -> Result<Json<LoggedIn>, Refusal> {
     Ok(Json(measured("login", handle(&auth.0, &trace, address, command)).await?))
 }
 
@@ -51,34 +58,59 @@ pub(crate) async fn handle(
     trace: &TraceContext,
     ClientAddress(address): ClientAddress,
     command: Login,
-) -> Result<Tokens, Problem> {
+) -> Result<LoggedIn, Problem> {
     let Login { name, password, device } = command;
     let password = SecretString::from(password);
     check_device(&device, auth.limits.name_chars)?;
     let name = auth.name_key.token(&name);
     auth.rates.login(&name, address).await?;
-    let user = auth.holder(&name).await?.map(|(_, registered)| registered.user);
-    let kept = kept(auth, user).await?;
+    let holder = auth.holder(&name).await?;
+    let user = holder.as_ref().map_or_else(nobody, |holder| holder.user);
+    let kept = credential::load(auth, user).await?;
     let hash = kept.as_ref().map(|kept| kept.credential.password.clone());
-    let account = auth.account(user.unwrap_or_else(nobody)).await?;
+    let account = auth.account(user).await?;
     let verdict = auth.passwords.verify(password.clone(), hash).await?;
-    let user = user.filter(|_| account.may_act());
-    let (Some(user), Some(kept), Verdict::Right { outdated }) = (user, kept, verdict) else {
-        metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
-        return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
+    let may_act = account.may_act();
+    let (Some(holder), Some(kept), Verdict::Right { outdated }, true) = (holder, kept, verdict, may_act)
+    else {
+        return Err(refused());
     };
-    auth.rates.logged_in(&name, address).await;
-    if outdated {
-        renew(auth, user, &kept, password).await;
+    match kept.credential.standing(&name, holder.seq) {
+        Standing::Former => return Err(refused()),
+        Standing::Newer => change_name::settle(auth, user, &name, holder.seq).await?,
+        Standing::Current if outdated => renew(auth, user, &kept, password).await,
+        Standing::Current => {}
     }
+    let login = PendingLogin { user, name, device, address };
+    if kept.credential.factors.any() {
+        return ask_second_factor(auth, &kept, login).await;
+    }
+    open(auth, trace, login).await.map(LoggedIn::Tokens)
+}
+
+/// Opens the session of a login that has proved everything.
+pub(crate) async fn open(auth: &Inner, trace: &TraceContext, login: PendingLogin) -> Result<Tokens, Problem> {
+    let PendingLogin { user, name, device, address } = login;
+    // Not before: whoever knows the password only must not guess codes without end.
+    auth.rates.logged_in(&name, address).await;
     let tokens = sessions::open(auth, trace, user, name, Origin { device, address }).await?;
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "ok").increment(1);
     Ok(tokens)
 }
 
-/// The credential of a user. Nobody's is looked for in the same way, so that it takes the same time.
-async fn kept(auth: &Inner, user: Option<UserId>) -> Result<Option<Kept>, Problem> {
-    credential::load(auth, user.unwrap_or_else(nobody)).await
+async fn ask_second_factor(auth: &Inner, kept: &Kept, login: PendingLogin) -> Result<LoggedIn, Problem> {
+    let life = auth.second_factor_timeout;
+    let handle = challenge::issue(auth, Purpose::Login(login), life, CODES_PER_LOGIN).await?;
+    let kinds = kept.credential.factors.kinds();
+    metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "second_factor").increment(1);
+    Ok(LoggedIn::SecondFactor {
+        second_factor: SecondFactorAsked { handle, kinds, expires_in: life.as_secs() },
+    })
+}
+
+pub(super) fn refused() -> Problem {
+    metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
+    Problem::new(Code::WrongCredentials, "there is no user of this name with this password")
 }
 
 /// Hashes the password at today's cost. Where this fails, or somebody else changes the credential meanwhile, the old

@@ -18,9 +18,10 @@ use secrecy::SecretString;
 use crate::{
     caller::Trace,
     credential::{self, Credential},
+    password::Factors,
     refusal,
     serve::measured,
-    service::{Auth, Inner, Record, derived_id},
+    service::{Auth, Holder, Inner, Record, derived_id},
 };
 
 /// Create an account
@@ -57,11 +58,11 @@ pub(crate) async fn handle(
     check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     let token = auth.name_key.token(&name);
     let password = SecretString::from(password);
-    if let Some((claimed_by, registered)) = auth.holder(&token).await? {
-        return already_there(auth, trace, id, claimed_by, &registered).await;
+    if let Some(holder) = auth.holder(&token).await? {
+        return already_there(auth, trace, id, &holder).await;
     }
     let about = vec![name.clone(), display_name.clone()];
-    let password = auth.passwords.hash(password, about).await?;
+    let password = auth.passwords.hash(password, Factors::PasswordOnly, about).await?;
     let user = new_user();
     credential::create(auth, user, &Credential::new(password, token.clone(), user.timestamp())).await?;
     let claim = Claim { id, user, token: &token, name, display_name, import: None };
@@ -82,14 +83,13 @@ pub(crate) async fn already_there(
     auth: &Inner,
     trace: &TraceContext,
     id: CommandId,
-    claimed_by: CommandId,
-    registered: &Registered,
+    holder: &Holder,
 ) -> Result<Accepted, Problem> {
-    if claimed_by != id {
+    if holder.claimed_by != id {
         return Err(name_taken());
     }
-    begin_lane(auth, trace, id, registered.user, &registered.display_name).await;
-    Ok(accepted(registered.user))
+    begin_lane(auth, trace, id, holder.user, &holder.display_name).await;
+    Ok(accepted(holder.user))
 }
 
 /// A name to be claimed for a new user.
@@ -116,7 +116,7 @@ pub(crate) async fn claim_name(
     let record = Record { subject, id, by: user, import, event, first: true, trace };
     let holder = match auth.record(record).await {
         Ok(appended) if appended.duplicate => match auth.holder(token).await? {
-            Some((claimed_by, registered)) if claimed_by == id => registered.user,
+            Some(holder) if holder.claimed_by == id => holder.user,
             _ => return Err(name_taken()),
         },
         Ok(_) => user,

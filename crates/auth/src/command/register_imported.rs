@@ -46,8 +46,8 @@ pub(crate) async fn handle(
     check_user_name(&name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     let token = auth.name_key.token(&name);
-    if let Some((claimed_by, registered)) = auth.holder(&token).await? {
-        return already_there(auth, &caller.trace, id, claimed_by, &registered).await;
+    if let Some(holder) = auth.holder(&token).await? {
+        return already_there(auth, &caller.trace, id, &holder).await;
     }
     let import = Some(Import { by: caller.identity.user, at: Timestamp(now_ms()) });
     let claim = Claim { id, user: new_user(), token: &token, name, display_name, import };

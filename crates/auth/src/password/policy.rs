@@ -23,7 +23,8 @@ static COMMON: LazyLock<HashSet<String>> =
 /// What a new password must be like.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
-    least: usize,
+    alone: usize,
+    with_factor: usize,
     blocked: HashSet<String>,
 }
 
@@ -35,20 +36,38 @@ pub struct BadBlocklist {
     source: std::io::Error,
 }
 
+/// Whether something else than the password is asked for at a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Factors {
+    /// The password is all there is.
+    PasswordOnly,
+    /// There is a second factor.
+    Second,
+}
+
 impl Policy {
     pub(crate) fn new(auth: &config::Auth) -> Result<Self, BadBlocklist> {
         Ok(Self {
-            least: auth.password_min_chars,
+            alone: auth.password_min_chars,
+            with_factor: auth.password_min_chars_with_factor,
             blocked: auth.password_blocklist_file.as_deref().map_or_else(|| Ok(HashSet::new()), load)?,
         })
+    }
+
+    /// Fewest characters of a password.
+    pub(crate) const fn least(&self, factors: Factors) -> usize {
+        match factors {
+            Factors::PasswordOnly => self.alone,
+            Factors::Second => self.with_factor,
+        }
     }
 
     /// Checks a normalised password. `about` is what others know of its owner: names, addresses.
     ///
     /// # Errors
     /// `weak-password`, with what is wrong and what to do.
-    pub(crate) fn check(&self, password: &str, about: &[String]) -> Result<(), Problem> {
-        let (chars, least) = (password.chars().count(), self.least);
+    pub(crate) fn check(&self, password: &str, factors: Factors, about: &[String]) -> Result<(), Problem> {
+        let (chars, least) = (password.chars().count(), self.least(factors));
         if chars < least {
             return Err(weak(&format!(
                 "a password must have at least {least} characters, and this one has {chars}; a sentence of your own is easy to keep"
@@ -104,10 +123,10 @@ mod tests {
 
     use super::*;
 
-    fn check(password: &str, about: &[&str]) -> Result<(), String> {
+    fn check(password: &str, factors: Factors, about: &[&str]) -> Result<(), String> {
         let about: Vec<String> = about.iter().map(|&text| text.to_owned()).collect();
         let policy = Policy::new(&Config::default().auth).unwrap();
-        policy.check(password, &about).map_err(|problem| {
+        policy.check(password, factors, &about).map_err(|problem| {
             assert_eq!(problem.code, Code::WeakPassword);
             assert!(!problem.detail.contains(password), "a password is never repeated: {}", problem.detail);
             problem.detail
@@ -115,14 +134,16 @@ mod tests {
     }
 
     fn refused(password: &str, about: &[&str]) -> String {
-        check(password, about).expect_err(password)
+        check(password, Factors::PasswordOnly, about).expect_err(password)
     }
 
     #[test]
-    fn length_is_the_only_rule_about_its_form() {
+    fn a_password_alone_is_longer_than_one_beside_a_second_factor() {
         assert!(refused("mountain-quiet", &[]).contains("at least 15 characters, and this one has 14"));
-        assert_eq!(check("mountain-quiet-", &[]), Ok(()), "no other rule");
-        assert_eq!(check("ñandú ñandú pampa", &[]), Ok(()), "characters, not bytes");
+        assert_eq!(check("mountain-quiet", Factors::Second, &[]), Ok(()));
+        assert!(check("quipu-7", Factors::Second, &[]).unwrap_err().contains("at least 8"));
+        assert_eq!(check("mountain-quiet-", Factors::PasswordOnly, &[]), Ok(()), "no other rule");
+        assert_eq!(check("ñandú ñandú pampa", Factors::PasswordOnly, &[]), Ok(()), "characters, not bytes");
     }
 
     #[test]
@@ -137,7 +158,7 @@ mod tests {
         assert!(refused("llamallamallamallama", &[]).contains("Repeats"));
         assert!(refused("chasquichasqui-1", &[]).contains("easy to guess"));
         assert!(refused("anamariaquilla1987", &["anamariaquilla", "Ana"]).contains("easy to guess"));
-        assert_eq!(check("anamariaquilla1987", &[]), Ok(()), "of somebody else");
+        assert_eq!(check("anamariaquilla1987", Factors::PasswordOnly, &[]), Ok(()), "of somebody else");
     }
 
     #[test]
@@ -147,7 +168,7 @@ mod tests {
         let mut config = Config::default().auth;
         config.password_blocklist_file = Some(file.path().to_owned());
         let policy = Policy::new(&config).unwrap();
-        let refused = policy.check("quipu knots of the valley", &[]).unwrap_err();
+        let refused = policy.check("quipu knots of the valley", Factors::PasswordOnly, &[]).unwrap_err();
         assert!(refused.detail.contains("tried first"), "{refused}");
         config.password_blocklist_file = Some("/nowhere/list".into());
         assert!(Policy::new(&config).unwrap_err().to_string().contains("/nowhere/list"));
@@ -156,7 +177,7 @@ mod tests {
     #[test]
     fn the_estimate_takes_no_longer_for_a_very_long_password() {
         let begun = std::time::Instant::now();
-        check(&"kf8.Q,zr".repeat(128), &[]).ok();
+        check(&"kf8.Q,zr".repeat(128), Factors::PasswordOnly, &[]).ok();
         assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }

@@ -8,10 +8,13 @@
 )]
 
 mod accounts;
+mod factors;
 mod installation;
 mod keys;
 mod login;
+mod names;
 mod over_http;
+mod passwords;
 mod refresh;
 mod register;
 mod sessions;

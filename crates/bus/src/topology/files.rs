@@ -46,9 +46,10 @@ pub enum TopologyError {
 }
 
 /// The copies that are built in, so that a program works without the folder.
-const EMBEDDED: [(&str, &str); 7] = [
+const EMBEDDED: [(&str, &str); 8] = [
     ("streams/CHAT.json", include_str!("../../../../nats/streams/CHAT.json")),
     ("streams/IDENT.json", include_str!("../../../../nats/streams/IDENT.json")),
+    ("buckets/CHALLENGES.json", include_str!("../../../../nats/buckets/CHALLENGES.json")),
     ("buckets/CREDENTIALS.json", include_str!("../../../../nats/buckets/CREDENTIALS.json")),
     ("buckets/JWKS.json", include_str!("../../../../nats/buckets/JWKS.json")),
     ("buckets/REFRESH.json", include_str!("../../../../nats/buckets/REFRESH.json")),
@@ -175,6 +176,7 @@ mod tests {
                 "CHAT_2",
                 "CHAT_3",
                 "IDENT",
+                "KV_CHALLENGES",
                 "KV_CREDENTIALS",
                 "KV_JWKS",
                 "KV_REFRESH",
@@ -190,7 +192,7 @@ mod tests {
         let topology = topology.with_replicas(3);
         let copies: Vec<_> =
             topology.streams.iter().map(|stream| stream.config["num_replicas"].as_u64()).collect();
-        assert_eq!(copies, [[Some(5)].as_slice(), &[Some(3); 6]].concat());
+        assert_eq!(copies, [[Some(5)].as_slice(), &[Some(3); 7]].concat());
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$KV.CREDENTIALS.{id}", &[Auth]),
         ("$KV.REFRESH.{id}", &[Auth]),
         ("$KV.REVOKED.{id}", &[Auth]),
+        ("$KV.CHALLENGES.{id}", &[Auth]),
         ("$KV.JWKS.{id}", &[Auth]),
         ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
         ("$JS.API.INFO", &[Admin]),
@@ -173,6 +174,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("cmd.v1.*", vec![]),
         ("cmd.v1.login", vec![]),
         ("cmd.v1.login auth", vec![Auth]),
+        ("cmd.v1.login_second_factor auth", vec![Auth]),
         ("cmd.v1.login command-api", vec![]),
         ("cmd.v1.register auth", vec![Auth]),
         ("cmd.v1.register_imported auth", vec![Auth]),
@@ -235,7 +237,7 @@ async fn nobody_else_reads_a_secret_bucket() {
     let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
     let secret: Vec<String> =
         secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();
-    assert_eq!(secret.len(), 2);
+    assert_eq!(secret.len(), 3);
     for role in BusRole::ALL {
         let mut raw = Raw::connect(&nats, role).await;
         for bucket in &secret {

@@ -33,7 +33,7 @@ async fn applied_once_there_is_nothing_more_to_do() {
     let admin = nats.bus(BusRole::Admin).await;
     let topology = Topology::embedded(2).unwrap();
     let plan = topology::plan(&admin, &topology).await.unwrap();
-    assert_eq!(plan.changes.len(), 7);
+    assert_eq!(plan.changes.len(), 8);
     assert!(plan.changes.iter().all(|change| matches!(change, Change::Create { .. })), "{plan}");
     assert!(!plan.is_empty() && !plan.is_destructive());
     assert_eq!(topology::apply(&admin, &topology, false).await.unwrap(), plan);

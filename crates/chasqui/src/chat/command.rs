@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Who,
     /// Shows the last messages of the open conversation.
     History(u32),
+    /// Asks for another password.
+    Password,
     /// Lists the commands.
     Help,
     /// Ends the program.
@@ -77,6 +79,7 @@ pub(crate) const HELP: &str = "\
   /who              who is in the open room
   /history [N]      the last N messages
   /leave            leave the open room
+  /password         change your password; your other sessions end
   /quit             leave the chat
 Anything else is said in the open conversation; a line that is to begin with / begins with //.
 \u{2713} has reached somebody's device, \u{2713}\u{2713} was read. Times are UTC.";
@@ -125,6 +128,7 @@ fn command(word: &str, argument: &str) -> Result<Command, String> {
             Ok(count @ 1..=LONGEST_HISTORY) => Ok(Command::History(count)),
             _ => Err(format!("/history takes a number from 1 to {LONGEST_HISTORY}")),
         },
+        "password" => Ok(Command::Password),
         "help" | "?" => Ok(Command::Help),
         "quit" | "exit" => Ok(Command::Quit),
         number if number.parse::<usize>().is_ok() => Ok(Command::Open(number.to_owned())),
@@ -201,7 +205,7 @@ mod tests {
     fn help_names_every_command() {
         for word in [
             "dm", "rooms", "open", "join", "create", "invite", "ban", "mute", "who", "history", "leave",
-            "quit",
+            "password", "quit",
         ] {
             assert!(HELP.contains(&format!("/{word} ")), "{word}");
             assert!(

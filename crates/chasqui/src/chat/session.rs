@@ -2,10 +2,11 @@
 
 mod asked;
 mod happened;
+mod password;
 
 use std::collections::HashSet;
 
-use chasqui_client::{Answer, Client, ClientError, Event, Events};
+use chasqui_client::{Answer, Client, ClientError, Event, Events, Session as Login};
 use chasqui_events::{RoomId, Seq};
 use chasqui_protocol::{
     Accepted, Code, Happening, Item,
@@ -27,6 +28,7 @@ const SHOWN_AT_OPENING: u32 = 10;
 /// A chat under way.
 pub(crate) struct Session {
     client: Client,
+    login: Login,
     screen: Screen,
     book: Book,
     ticks: Ticks,
@@ -47,10 +49,11 @@ struct Open {
 }
 
 impl Session {
-    pub(crate) fn new(client: Client, screen: Screen) -> Self {
+    pub(crate) fn new(client: Client, login: Login, screen: Screen) -> Self {
         let book = Book::new(client.clone());
         Self {
             client,
+            login,
             screen,
             book,
             ticks: Ticks::default(),
@@ -71,7 +74,7 @@ impl Session {
             let prompt = self.prompt();
             tokio::select! {
                 input = lines.next(&prompt) => match input {
-                    Input::Line(line) => if self.typed(&line).await { break },
+                    Input::Line(line) => if self.typed(&line, lines).await { break },
                     Input::End => break,
                 },
                 event = events.next() => match event {
@@ -94,7 +97,7 @@ impl Session {
     }
 
     /// True when the person wants to quit.
-    async fn typed(&mut self, line: &str) -> bool {
+    async fn typed(&mut self, line: &str, lines: &mut Lines) -> bool {
         let done = match parse(line) {
             Typed::Nothing => Ok(()),
             Typed::Say(body) => self.say(body).await,
@@ -103,6 +106,10 @@ impl Session {
                 Ok(())
             }
             Typed::Command(Command::Quit) => return true,
+            Typed::Command(Command::Password) => {
+                self.change_password(lines).await;
+                Ok(())
+            }
             Typed::Command(command) => self.command(command).await,
         };
         if let Err(error) = done {

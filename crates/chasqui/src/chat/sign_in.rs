@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use chasqui_client::{Api, ApiError, Session};
-use chasqui_protocol::Code;
+use chasqui_client::{Api, ApiError, LoginStep, Session};
+use chasqui_protocol::{
+    Code,
+    command::{FactorKind, FactorProof, SecondFactorAsked},
+};
 use secrecy::SecretString;
 
 use super::{
@@ -66,8 +69,9 @@ async fn attempt(
     if chat.register {
         return register(api, name, password, screen).await;
     }
-    match api.login(name, password, DEVICE).await {
-        Ok(session) => Ok(Some(session)),
+    match api.begin_login(name, password, DEVICE).await {
+        Ok(LoginStep::Open(session)) => Ok(Some(session)),
+        Ok(LoginStep::SecondFactor(asked)) => second_factor(api, &asked, lines, screen).await,
         Err(error) if error.code() == Some(Code::WrongCredentials) => {
             screen.show("The name or the password is wrong.");
             let question =
@@ -81,6 +85,36 @@ async fn attempt(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Asks for a second factor until it is right or the server has had enough.
+async fn second_factor(
+    api: &Api,
+    asked: &SecondFactorAsked,
+    lines: &mut Lines,
+    screen: &Screen,
+) -> Result<Option<Session>, ApiError> {
+    let recovery = asked.kinds.contains(&FactorKind::RecoveryCode);
+    let prompt = if recovery { "Code, or recovery code: " } else { "Code: " };
+    loop {
+        let Input::Line(typed) = lines.next(prompt).await else { return Ok(None) };
+        match api.finish_login(&asked.handle, proof(typed.trim())).await {
+            Err(error) if error.code() == Some(Code::WrongCode) => {
+                screen.show("That code is wrong, or was used before.");
+            }
+            Err(error) if error.code() == Some(Code::ChallengeExpired) => {
+                screen.show("That took too long, or too many attempts.");
+                return Ok(None);
+            }
+            outcome => return outcome.map(Some),
+        }
+    }
+}
+
+/// Six digits are a code of the application, everything else a recovery code.
+fn proof(typed: &str) -> FactorProof {
+    let short = typed.chars().filter(char::is_ascii_alphanumeric).count() <= 8;
+    if short { FactorProof::Code(typed.to_owned()) } else { FactorProof::RecoveryCode(typed.to_owned()) }
 }
 
 async fn register(

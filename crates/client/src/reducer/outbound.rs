@@ -143,6 +143,7 @@ impl Key {
             ClientFrame::Query { reference, .. } => return Some(Self::Query(reference.clone())),
             ClientFrame::Register(command) => command.id,
             ClientFrame::Login(command) => command.id,
+            ClientFrame::LoginSecondFactor(command) => command.id,
             ClientFrame::Refresh(command) => command.id,
             ClientFrame::Logout(command) => command.id,
             ClientFrame::ChangeProfile(command) => command.id,

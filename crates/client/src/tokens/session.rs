@@ -73,6 +73,16 @@ impl Session {
         self.current_or_new(None).await.map(|token| token.token)
     }
 
+    /// Gives the user another password; this session goes on, all others end.
+    pub async fn change_password(
+        &self,
+        old: &SecretString,
+        new: &SecretString,
+    ) -> Result<(), crate::ApiError> {
+        let token = SecretString::from(self.held.lock().await.tokens.access_token.clone());
+        self.api.change_password(&token, old, new).await
+    }
+
     /// Ends the session on the server.
     pub async fn logout(&self) -> Result<(), crate::ApiError> {
         let token = SecretString::from(self.held.lock().await.tokens.access_token.clone());

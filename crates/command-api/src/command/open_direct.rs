@@ -71,6 +71,8 @@ async fn claimed(api: &Inner, subject: &str) -> Result<Option<RoomId>, Problem> 
         IdentityEvent::DirectClaimed(claim) => Some(claim.room),
         IdentityEvent::Registered(_)
         | IdentityEvent::ProfileChanged(_)
+        | IdentityEvent::Renamed(_)
+        | IdentityEvent::CredentialChanged(_)
         | IdentityEvent::SessionOpened(_)
         | IdentityEvent::SessionRevoked(_) => None,
     })

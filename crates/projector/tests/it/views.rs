@@ -9,8 +9,8 @@ use chasqui_bus::{
 use chasqui_events::{
     Partition, SessionId, UserId,
     identity::{
-        DirectClaimed, IdentityEvent, ProfileChanged, Registered, RevocationReason, SessionOpened,
-        SessionRevoked,
+        DirectClaimed, IdentityEvent, ProfileChanged, Registered, Renamed as NameChanged, RevocationReason,
+        SessionOpened, SessionRevoked,
     },
     room::{MemberInvited, MemberLeft, MemberRemoved, MemberRoleChanged, Renamed, Role, RoomEvent},
 };
@@ -183,6 +183,8 @@ async fn people_names_sessions_and_pairs() {
     }
     let profile = ProfileChanged { display_name: "Al".to_owned() };
     append(subject::ident_user(alice), alice, IdentityEvent::ProfileChanged(profile)).await;
+    let renamed = NameChanged { user: bob, name: "Bobby".to_owned() };
+    append(subject::ident_name("Bobby00"), bob, IdentityEvent::Renamed(renamed)).await;
     let session = SessionId::new(now(), bytes());
     let opened = SessionOpened { session, device: "test".to_owned() };
     append(subject::ident_user(alice), alice, IdentityEvent::SessionOpened(opened)).await;
@@ -194,7 +196,11 @@ async fn people_names_sessions_and_pairs() {
     let found = model.user_by_name("aLICE").await.unwrap().unwrap();
     assert_eq!((found.user, found.name.as_str(), found.display_name.as_str()), (alice, "Alice", "Al"));
     assert_eq!(model.user_by_name("carol").await.unwrap(), None);
-    assert_eq!(model.profile(bob).await.unwrap().unwrap().name, "Bob");
+    assert_eq!(model.profile(bob).await.unwrap().unwrap().name, "Bobby");
+    for name in ["BOBBY", "bob"] {
+        let found = model.user_by_name(name).await.unwrap().unwrap();
+        assert_eq!((found.user, found.name.as_str()), (bob, "Bobby"), "by {name}");
+    }
     assert_eq!(model.direct(bob, alice).await.unwrap(), Some(room.id));
     assert_eq!(model.conversation(bob, room.id).await.unwrap().unwrap().peer, Some(alice));
     assert_eq!(model.revoked_sessions(&[session]).await.unwrap(), vec![]);

@@ -32,6 +32,8 @@ pub(super) fn of_identity(batch: &mut Batch, seq: Seq, by: UserId, event: &Ident
         }
         IdentityEvent::Registered(_)
         | IdentityEvent::ProfileChanged(_)
+        | IdentityEvent::Renamed(_)
+        | IdentityEvent::CredentialChanged(_)
         | IdentityEvent::SessionOpened(_)
         | IdentityEvent::DirectClaimed(_) => {}
     }

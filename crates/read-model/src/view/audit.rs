@@ -26,6 +26,8 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, writes: &mut Writes) {
         Fact::Identity(
             IdentityEvent::Registered(_)
             | IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::Renamed(_)
+            | IdentityEvent::CredentialChanged(_)
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
             | IdentityEvent::DirectClaimed(_),

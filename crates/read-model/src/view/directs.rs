@@ -25,6 +25,8 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
         Fact::Identity(
             IdentityEvent::Registered(_)
             | IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::Renamed(_)
+            | IdentityEvent::CredentialChanged(_)
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_),
         )

@@ -117,6 +117,8 @@ pub(crate) fn apply(
         | Fact::Identity(
             IdentityEvent::Registered(_)
             | IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::Renamed(_)
+            | IdentityEvent::CredentialChanged(_)
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
             | IdentityEvent::DirectClaimed(_),

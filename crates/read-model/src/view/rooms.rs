@@ -138,6 +138,8 @@ impl RoomDoc {
             | Fact::Identity(
                 IdentityEvent::Registered(_)
                 | IdentityEvent::ProfileChanged(_)
+                | IdentityEvent::Renamed(_)
+                | IdentityEvent::CredentialChanged(_)
                 | IdentityEvent::SessionOpened(_)
                 | IdentityEvent::SessionRevoked(_)
                 | IdentityEvent::DirectClaimed(_),

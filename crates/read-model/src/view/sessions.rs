@@ -39,7 +39,11 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             });
         }
         Fact::Identity(
-            IdentityEvent::Registered(_) | IdentityEvent::ProfileChanged(_) | IdentityEvent::DirectClaimed(_),
+            IdentityEvent::Registered(_)
+            | IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::Renamed(_)
+            | IdentityEvent::CredentialChanged(_)
+            | IdentityEvent::DirectClaimed(_),
         )
         | Fact::Account(
             AccountEvent::RoleChanged(_)

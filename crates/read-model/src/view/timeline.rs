@@ -66,6 +66,8 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
         | Fact::Identity(
             IdentityEvent::Registered(_)
             | IdentityEvent::ProfileChanged(_)
+            | IdentityEvent::Renamed(_)
+            | IdentityEvent::CredentialChanged(_)
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
             | IdentityEvent::DirectClaimed(_),

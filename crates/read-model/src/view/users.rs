@@ -1,7 +1,7 @@
 //! Users and their names.
 //!
-//! A name belongs to whoever registered it first in log order; the log holds one claim per name, and this view
-//! does not depend on it. A profile may come before its registration (when that is parked), so each fact sets only
+//! A name belongs to whoever claimed it first in log order, by registering or by changing to it, and stays theirs when
+//! they go by another one: so it still finds them. A profile may come before its registration (when that is parked), so each fact sets only
 //! what it speaks of.
 
 use std::collections::BTreeMap;
@@ -56,8 +56,15 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
             change.first.remove("display");
             change.set.insert("display", &profile.display_name);
         }
+        Fact::Identity(IdentityEvent::Renamed(renamed)) => {
+            let change = changes.users.entry(renamed.user).or_default();
+            // A field of its own, which goes before the first name whatever the order in which they are applied.
+            change.set.insert("renamed", &renamed.name);
+            changes.names.push((name::folded(&renamed.name), renamed.user));
+        }
         Fact::Identity(
-            IdentityEvent::SessionOpened(_)
+            IdentityEvent::CredentialChanged(_)
+            | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_)
             | IdentityEvent::DirectClaimed(_),
         )
@@ -143,7 +150,7 @@ fn read(document: &Document) -> Result<Option<Profile>, ReadError> {
     }
     Ok(Some(Profile {
         user: fields.user("_id")?,
-        name: fields.text("name")?.to_owned(),
+        name: fields.text(if fields.has("renamed") { "renamed" } else { "name" })?.to_owned(),
         display_name: fields.text("display")?.to_owned(),
     }))
 }

@@ -16,7 +16,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
 }
 
 /// Each rule: whether it holds, the key to look at, and what to do.
-fn rules(config: &Config) -> [(bool, &'static str, &'static str); 9] {
+fn rules(config: &Config) -> [(bool, &'static str, &'static str); 11] {
     let Config { http, ops, auth, edge, limits, rate, nats, commands, shutdown, .. } = config;
     [
         (
@@ -38,6 +38,11 @@ fn rules(config: &Config) -> [(bool, &'static str, &'static str); 9] {
             auth.password_min_chars <= auth.password_max_bytes,
             "auth.password_min_chars",
             "must not exceed auth.password_max_bytes",
+        ),
+        (
+            auth.password_min_chars_with_factor <= auth.password_min_chars,
+            "auth.password_min_chars_with_factor",
+            "must not exceed auth.password_min_chars, which is for a password alone",
         ),
         (
             limits.body_bytes <= edge.max_frame_bytes / 2,

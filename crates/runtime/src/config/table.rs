@@ -165,6 +165,13 @@ configuration! {
         argon2_concurrency: usize as Whole = "2" in 1..=256;
         /// Fewest characters of a new password where it is all that a login asks for (NIST SP 800-63B-4: 15).
         password_min_chars: usize as Whole = "15" in 1..=1024;
+        /// Fewest characters of a new password where a login asks for a second factor, too (NIST SP 800-63B-4: 8).
+        password_min_chars_with_factor: usize as Whole = "8" in 1..=1024;
+        /// What changes who can log in (second factors, e-mail) needs the password along with it, or a login that is
+        /// at most so old.
+        proof_max_age_s: Duration as Seconds = "600" in 0..=86_400;
+        /// How long a login whose password was right waits for its second factor.
+        second_factor_timeout_s: Duration as Seconds = "300" in 5..=3600;
         /// File of passwords that are refused besides the built-in list, one on each line; case does not matter,
         /// lines that begin with `#` are comments. Read at the start.
         password_blocklist_file: Option<PathBuf> as Optional<FilePath> = "";

@@ -25,8 +25,13 @@ impl Session {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let before_hello =
-            matches!(frame, ClientFrame::Register(_) | ClientFrame::Login(_) | ClientFrame::Refresh(_));
+        let before_hello = matches!(
+            frame,
+            ClientFrame::Register(_)
+                | ClientFrame::Login(_)
+                | ClientFrame::LoginSecondFactor(_)
+                | ClientFrame::Refresh(_)
+        );
         let id = forward.id;
         if !before_hello && self.identity.is_none() {
             return self.refuse(Some(id), None, hello_first());

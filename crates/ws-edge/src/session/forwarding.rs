@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 pub(crate) enum Reply {
     /// `Accepted`.
     Accepted,
-    /// `Tokens`.
+    /// `LoggedIn`.
     Tokens,
 }
 
@@ -51,6 +51,7 @@ pub(super) fn command_of(frame: &ClientFrame) -> Option<Forward> {
     match frame {
         F::Register(c) => accepted(c.id, "register", raw(c)),
         F::Login(r) => tokens(r.id, "login", raw(&r.body)),
+        F::LoginSecondFactor(r) => tokens(r.id, "login_second_factor", raw(&r.body)),
         F::Refresh(r) => tokens(r.id, "refresh", raw(&r.body)),
         F::Logout(r) => accepted(r.id, "logout", raw(&r.body)),
         F::ChangeProfile(c) => accepted(c.id, "change_profile", raw(c)),

@@ -60,6 +60,7 @@ impl Connection {
             | ServerFrame::Typing { .. }
             | ServerFrame::Presence { .. }
             | ServerFrame::Tokens { .. }
+            | ServerFrame::SecondFactor { .. }
             | ServerFrame::Result { .. }
             | ServerFrame::Pong(_)
             | ServerFrame::Bye { .. } => {}

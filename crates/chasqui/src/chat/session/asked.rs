@@ -58,7 +58,8 @@ impl Session {
                 self.screen.show(HELP);
                 Ok(())
             }
-            Command::Quit => Ok(()),
+            // Both are for whoever reads the lines.
+            Command::Password | Command::Quit => Ok(()),
         }
     }
 

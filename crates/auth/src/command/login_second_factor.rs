@@ -1,0 +1,66 @@
+//! `login_second_factor`: finish a login whose password was right.
+
+use axum::extract::State;
+use chasqui_events::Timestamp;
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{
+    Code, Problem,
+    command::{LoginSecondFactor, Tokens},
+};
+use chasqui_runtime::{clock::now_ms, metrics::names, telemetry::TraceContext};
+
+use super::login;
+use crate::{
+    caller::Trace,
+    challenge::{self, Purpose},
+    credential::{self, Credential},
+    second_factor::Proved,
+    serve::measured,
+    service::{Auth, Inner},
+};
+
+/// Finish a login that asks for a second factor
+///
+/// A handle takes five attempts, and is good once.
+#[utoipa::path(
+    post, path = "/v1/commands/login_second_factor", tag = "identity", request_body = LoginSecondFactor,
+    responses(
+        (status = 200, description = "The session is open", body = Tokens),
+        (status = 400, description = "`malformed`", body = Problem),
+        (status = 401, description = "`wrong-code`, `challenge-expired`", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(auth): State<Auth>,
+    Trace(trace): Trace,
+    Json(command): Json<LoginSecondFactor>,
+) -> Result<Json<Tokens>, Refusal> {
+    Ok(Json(measured("login_second_factor", handle(&auth.0, &trace, command)).await?))
+}
+
+pub(crate) async fn handle(
+    auth: &Inner,
+    trace: &TraceContext,
+    command: LoginSecondFactor,
+) -> Result<Tokens, Problem> {
+    let LoginSecondFactor { handle, proof } = command;
+    let Purpose::Login(pending) = challenge::attempt(auth, &handle).await?;
+    let judge = |credential: &Credential| {
+        let (factors, refused) = match credential.factors.prove(&proof, Timestamp(now_ms())) {
+            Proved::Right(factors) => (Some(factors), None),
+            Proved::Wrong(factors) => (Some(factors), Some("the code is wrong, or was used before")),
+            Proved::Locked => (None, Some("too many codes were wrong; use a recovery code")),
+        };
+        Ok((factors.map(|factors| Credential { factors, ..credential.clone() }), refused))
+    };
+    if let Some(refused) = credential::change(auth, pending.user, judge).await? {
+        metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
+        return Err(Problem::new(Code::WrongCode, refused));
+    }
+    challenge::spend(auth, &handle).await?;
+    // It may have been suspended since the first step.
+    if !auth.account(pending.user).await?.may_act() {
+        return Err(login::refused());
+    }
+    login::open(auth, trace, pending).await
+}

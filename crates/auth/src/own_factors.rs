@@ -1,0 +1,25 @@
+//! `GET /v1/me/factors`: how the caller logs in, as far as one may be told.
+
+use axum::extract::State;
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{
+    Problem,
+    command::{FactorKind, OwnFactors},
+};
+
+use crate::{caller::Caller, proof, service::Auth};
+
+/// How one logs in
+#[utoipa::path(
+    get, path = "/v1/me/factors", tag = "identity", security(("access_token" = [])),
+    responses(
+        (status = 200, description = "What there is beside the password", body = OwnFactors),
+        (status = 401, description = "`unauthorized`", body = Problem),
+        (status = 403, description = "`forbidden`: the account has no password", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(State(auth): State<Auth>, caller: Caller) -> Result<Json<OwnFactors>, Refusal> {
+    let factors = proof::own(&auth.0, &caller).await?.credential.factors;
+    let totp = factors.kinds().contains(&FactorKind::Totp);
+    Ok(Json(OwnFactors { totp, recovery_codes_left: factors.recovery_codes_left() }))
+}

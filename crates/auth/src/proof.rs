@@ -1,0 +1,68 @@
+//! Recent proof: what changes who can log in is not done on an access token alone, because a stolen one would do.
+//!
+//! The password proves it, or a session that was opened a short while ago.
+
+use chasqui_events::Timestamp;
+use chasqui_protocol::{Code, Problem};
+use chasqui_runtime::clock::now_ms;
+use secrecy::SecretString;
+
+use crate::{
+    caller::Caller,
+    credential::{self, Kept},
+    password::Verdict,
+    service::Inner,
+    sessions,
+};
+
+/// The caller's own credential.
+///
+/// # Errors
+/// `forbidden` for whoever has none: programs, and authors that were imported.
+pub(crate) async fn own(auth: &Inner, caller: &Caller) -> Result<Kept, Problem> {
+    let kept = credential::load(auth, caller.identity.user).await?;
+    kept.ok_or_else(|| {
+        Problem::new(Code::Forbidden, "this account has no password, so nothing of that can be changed")
+    })
+}
+
+/// Demands a recent proof: the password where it is given, else a young session.
+///
+/// # Errors
+/// `wrong-credentials` for a wrong password, `proof-needed` where neither proves it.
+pub(crate) async fn demand(
+    auth: &Inner,
+    caller: &Caller,
+    kept: &Kept,
+    given: Option<SecretString>,
+) -> Result<(), Problem> {
+    if let Some(given) = given {
+        return password(auth, kept, given).await;
+    }
+    let session = sessions::find(auth, caller.identity.user, caller.identity.session).await?;
+    let young = session.is_some_and(|(family, _)| {
+        let age = Timestamp(now_ms()).since(family.opened_at);
+        u128::try_from(age).is_ok_and(|age| age <= auth.proof_max_age.as_millis())
+    });
+    if young {
+        return Ok(());
+    }
+    let minutes = auth.proof_max_age.as_secs().div_ceil(60);
+    Err(Problem::new(
+        Code::ProofNeeded,
+        format!("this needs your password along with it, or a login that is at most {minutes} minutes old"),
+    ))
+}
+
+/// Demands the password.
+///
+/// # Errors
+/// `wrong-credentials`.
+pub(crate) async fn password(auth: &Inner, kept: &Kept, given: SecretString) -> Result<(), Problem> {
+    match auth.passwords.verify(given, Some(kept.credential.password.clone())).await? {
+        Verdict::Right { .. } => Ok(()),
+        Verdict::Wrong => {
+            Err(Problem::new(Code::WrongCredentials, "the password is wrong; nothing was changed"))
+        }
+    }
+}
