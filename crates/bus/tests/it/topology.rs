@@ -4,6 +4,7 @@ use std::fs;
 
 use chasqui_bus::{
     BusRole,
+    kv::Name,
     topology::{self, ApplyError, Change, Topology},
 };
 use serde_json::{Value, json};
@@ -33,13 +34,15 @@ async fn applied_once_there_is_nothing_more_to_do() {
     let admin = nats.bus(BusRole::Admin).await;
     let topology = Topology::embedded(2).unwrap();
     let plan = topology::plan(&admin, &topology).await.unwrap();
-    assert_eq!(plan.changes.len(), 8);
+    // Two partitions, the identities, and the buckets.
+    let streams = 3 + Name::ALL.len();
+    assert_eq!(plan.changes.len(), streams);
     assert!(plan.changes.iter().all(|change| matches!(change, Change::Create { .. })), "{plan}");
     assert!(!plan.is_empty() && !plan.is_destructive());
     assert_eq!(topology::apply(&admin, &topology, false).await.unwrap(), plan);
 
     let after = topology::plan(&admin, &topology).await.unwrap();
-    assert!(after.is_empty() && after.unchanged == 7, "{after}");
+    assert!(after.is_empty() && after.unchanged == streams, "{after}");
     assert!(topology::apply(&admin, &topology, false).await.unwrap().is_empty());
 }
 
