@@ -7,6 +7,7 @@
 mod bad_input;
 mod chaos;
 mod cursor;
+mod described_api;
 mod direct;
 mod drain;
 mod exchanged_log;

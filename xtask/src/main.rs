@@ -4,6 +4,7 @@ mod backends;
 mod board;
 mod cargo;
 mod ci;
+mod fuzz;
 mod measure;
 mod signals;
 mod suite;
@@ -26,10 +27,12 @@ enum Task {
     Up(up::Options),
     /// Run the whole test suite; it starts real servers itself.
     Test(suite::Options),
-    /// What a change must pass: formatting, clippy, documentation, the whole test suite.
+    /// What a change must pass: formatting, clippy, documentation, the whole test suite, a short fuzzing.
     Ci,
     /// Measure, and print tables; arguments go to the measuring program (try --help).
     Bench(measure::Options),
+    /// Try what strangers may send, guided by coverage: frames, tokens, cursors, facts.
+    Fuzz(fuzz::Options),
     /// Only make sure of the backends: found, or fetched into the cache of this user.
     Backends,
     /// Forget the data of `up`.
@@ -59,6 +62,7 @@ fn run(task: Task, interrupt: &Interrupt) -> anyhow::Result<()> {
         Task::Test(options) => suite::run(&options, &tree, interrupt),
         Task::Ci => ci::run(&tree, interrupt),
         Task::Bench(options) => measure::run(&options, &tree, interrupt),
+        Task::Fuzz(options) => fuzz::run(&options, &tree, interrupt),
         Task::Backends => backends::run(interrupt),
         Task::CleanData => clean_data(&tree),
     }

@@ -11,50 +11,57 @@ use chasqui_events::{Partition, Seq};
 
 /// A verified place in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Floor {
-    pub(crate) partition: Partition,
+pub struct Floor {
+    /// The partition.
+    pub partition: Partition,
     /// When the stream was created, in nanoseconds: which log this is.
-    pub(crate) incarnation: i64,
+    pub incarnation: i64,
     /// Everything up to here was pushed and acknowledged.
-    pub(crate) seq: Seq,
+    pub seq: Seq,
     /// Of the fact at `seq`; 0 for the beginning of the log.
-    pub(crate) fingerprint: u64,
+    pub fingerprint: u64,
     /// The caller's memberships were known up to here: a room joined later may not have been announced yet.
-    pub(crate) known: Seq,
+    pub known: Seq,
 }
 
 /// The floors of a session, by partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cursor {
+pub struct Cursor {
     floors: Vec<Floor>,
 }
 
 /// The text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this server")]
-pub(crate) struct NotACursor;
+pub struct NotACursor;
 
 const VERSION: u8 = 1;
 
 impl Cursor {
     /// A cursor of these floors; of several of one partition, the first counts.
-    pub(crate) fn new(mut floors: Vec<Floor>) -> Self {
+    #[must_use]
+    pub fn new(mut floors: Vec<Floor>) -> Self {
         floors.sort_by_key(|floor| floor.partition);
         floors.dedup_by_key(|floor| floor.partition);
         Self { floors }
     }
 
-    pub(crate) fn floors(&self) -> &[Floor] {
+    /// The floors, by partition.
+    #[must_use]
+    pub fn floors(&self) -> &[Floor] {
         &self.floors
     }
 
-    pub(crate) fn floor(&self, partition: Partition) -> Option<&Floor> {
+    /// The floor of one partition.
+    #[must_use]
+    pub fn floor(&self, partition: Partition) -> Option<&Floor> {
         let at = self.floors.binary_search_by_key(&partition, |floor| floor.partition).ok()?;
         self.floors.get(at)
     }
 
     /// As text for the client: base64url of a version byte, the floors and a check.
-    pub(crate) fn encode(&self) -> String {
+    #[must_use]
+    pub fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(2 + self.floors.len() * 32);
         bytes.push(VERSION);
         write_varint(&mut bytes, self.floors.len() as u64);
@@ -71,7 +78,10 @@ impl Cursor {
     }
 
     /// Reads what [`Cursor::encode`] wrote.
-    pub(crate) fn decode(text: &str) -> Result<Self, NotACursor> {
+    ///
+    /// # Errors
+    /// [`NotACursor`] for every other text.
+    pub fn decode(text: &str) -> Result<Self, NotACursor> {
         if text.len() > MAX_TEXT {
             return Err(NotACursor);
         }

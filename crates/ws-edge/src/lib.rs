@@ -17,7 +17,7 @@ mod accept;
 mod barrier;
 mod clock;
 mod connection;
-mod cursor;
+pub mod cursor;
 mod drain;
 mod edge;
 mod feed;

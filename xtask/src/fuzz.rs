@@ -1,0 +1,123 @@
+//! Fuzzing: LLVM's coverage-guided fuzzer on the targets in `fuzz/`, with the toolchain that is there.
+//!
+//! What cargo-fuzz passes to the compiler is passed here, so that no further tool is needed: coverage counters come from a
+//! pass of LLVM that the stable compiler can run. Without a sanitizer: there is no unsafe code to watch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use chasqui_backends::Interrupt;
+
+use crate::cargo::{Failed, foreground, foreground_command, host};
+use crate::tree::Tree;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The targets; all of them unless named. They are in fuzz/src/lib.rs.
+    targets: Vec<String>,
+    /// How long each target is tried, in seconds.
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+}
+
+impl Options {
+    /// All targets, shortly: what a change must pass.
+    pub(crate) fn shortly() -> Self {
+        Self { targets: Vec::new(), seconds: 15 }
+    }
+}
+
+/// What makes the fuzzer see which branches an input took, and what it was compared with.
+const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// The longest input, in bytes: more than any frame, token or cursor that is usual.
+const LONGEST: &str = "4096";
+
+pub(crate) fn run(options: &Options, tree: &Tree, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let program = build(tree, interrupt)?;
+    let known = targets(tree)?;
+    for target in &options.targets {
+        ensure!(known.contains(target), "there is no target {target:?}; there are: {}", known.join(", "));
+    }
+    let chosen = if options.targets.is_empty() { &known } else { &options.targets };
+    for (number, target) in chosen.iter().enumerate() {
+        eprintln!("\n=== {target} ({} of {}), {} s", number + 1, chosen.len(), options.seconds);
+        try_one(tree, interrupt, &program, target, options.seconds)?;
+    }
+    eprintln!("\n{} targets held", chosen.len());
+    Ok(())
+}
+
+/// Builds for the host by its name, so that the flags do not reach build scripts and macros.
+fn build(tree: &Tree, interrupt: &Interrupt) -> anyhow::Result<PathBuf> {
+    let host = host()?;
+    let folder = tree.root().join("target").join("fuzz");
+    let folder_text = folder.to_string_lossy();
+    let args = ["build", "--package", "chasqui-fuzz", "--bin", "chasqui-fuzz", "--profile", "fuzz"];
+    let place = ["--target", &host, "--target-dir", &folder_text];
+    foreground(tree, interrupt, &[&args[..], &place].concat(), &[("RUSTFLAGS", FLAGS)])?;
+    Ok(folder.join(&host).join("fuzz").join("chasqui-fuzz"))
+}
+
+/// The names of the targets, as their table gives them.
+fn targets(tree: &Tree) -> anyhow::Result<Vec<String>> {
+    let file = tree.root().join("fuzz").join("src").join("lib.rs");
+    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    let names = names_in(&text);
+    ensure!(!names.is_empty(), "{} names no targets", file.display());
+    Ok(names)
+}
+
+fn names_in(table: &str) -> Vec<String> {
+    let rows = table.lines().filter_map(|line| line.trim().strip_prefix("Target { name: \""));
+    rows.filter_map(|row| row.split_once('"').map(|(name, _)| name.to_owned())).collect()
+}
+
+fn try_one(
+    tree: &Tree,
+    interrupt: &Interrupt,
+    program: &Path,
+    target: &str,
+    seconds: u32,
+) -> anyhow::Result<()> {
+    let folder = |kind: &str| -> anyhow::Result<PathBuf> {
+        let folder = tree.root().join("target").join("fuzz").join(kind).join(target);
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        Ok(folder)
+    };
+    let (corpus, broke) = (folder("corpus")?, folder("broke")?);
+    let mut command = Command::new(program);
+    command
+        .env("CHASQUI_FUZZ_TARGET", target)
+        .env("CHASQUI_FUZZ_CORPUS", &corpus)
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-max_len={LONGEST}"))
+        .arg(format!("-artifact_prefix={}/", broke.display()))
+        .args(["-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0"])
+        .arg(&corpus)
+        .current_dir(tree.root());
+    match foreground_command(command, &format!("fuzzing {target}"), interrupt) {
+        Err(error) if matches!(error.downcast_ref(), Some(Failed::Status(_))) => bail!(
+            "{target} broke. The input lies in {broke}; look at it with\n  CHASQUI_FUZZ_TARGET={target} cargo run -p chasqui-fuzz -- {broke}/*\n\
+             and keep it as fuzz/broke/{target}/<what it shows> once it holds",
+            broke = broke.display()
+        ),
+        outcome => outcome,
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn the_table_of_targets_is_found() {
+        let names = targets(&Tree::find().unwrap()).unwrap();
+        assert!(names.iter().any(|name| name == "cursor"), "{names:?}");
+        assert_eq!(names_in("    Target { name: \"a\", run: x },\n other"), ["a"]);
+    }
+}
