@@ -65,6 +65,13 @@ impl Build {
         // that would be compiled once more.
         build.args(["build", "--quiet", "--workspace", "--bin", "chasqui", "--target-dir"]);
         build.arg(self.folder.parent().unwrap()).current_dir(&self.workspace);
+        // What cargo sets for a test, build scripts would take for a change of theirs.
+        let ours = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+        for (name, _) in env::vars_os() {
+            if ours.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+                build.env_remove(name);
+            }
+        }
         match self.folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => {}
             Some(profile) => drop(build.args(["--profile", profile])),

@@ -28,7 +28,7 @@ impl Record {
         let known = origin.is_some_and(|origin| self.known.contains(&origin));
         let until = if self.failures >= if known { rule.most } else { rule.strangers() } {
             self.last.saturating_add(rule.rest)
-        } else if self.failures >= rule.free && !known {
+        } else if self.failures > 0 && self.failures >= rule.free && !known {
             let doubled = 2_u32.checked_pow(self.failures - rule.free);
             let wait = doubled.map_or(Duration::MAX, |times| rule.first_wait.saturating_mul(times));
             self.last.saturating_add(wait.min(rule.longest_wait))

@@ -19,7 +19,7 @@ local known = origin ~= '' and redis.call('HEXISTS', KEYS[1], origin) == 1
 local until_then = now
 if failures >= (known and most or strangers) then
     until_then = last + rest
-elseif failures >= free and not known then
+elseif failures > 0 and failures >= free and not known then
     until_then = last + math.min(first * 2 ^ (failures - free), longest)
 end
 if until_then > now then

@@ -14,9 +14,11 @@ pub(super) fn nearest(written: &str) -> &'static Key {
 }
 
 /// Likeness of the whole names, or, a little less telling, of their last parts (the right name in the wrong
-/// section, or without one, is a common slip); among equals, the whole decides.
+/// section, or without one, is a common slip); among equals, the section and the whole decide.
 fn likeness(written: &str, key: &Key) -> f64 {
     let leaf = |name| str::rsplit_once(name, '.').map_or(name, |(_, leaf)| leaf);
+    let section = |name| str::rsplit_once(name, '.').map_or("", |(section, _)| section);
     let whole = similarity(&written.replace('.', "_"), &key.name.replace('.', "_"));
-    whole.max(0.9 * similarity(leaf(written), leaf(key.name))) + 0.1 * whole
+    let same_section = if section(written) == section(key.name) { 0.1 } else { 0.0 };
+    whole.max(0.9 * similarity(leaf(written), leaf(key.name))) + 0.1 * whole + same_section
 }
