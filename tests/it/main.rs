@@ -28,6 +28,7 @@ mod room;
 mod sessions;
 mod silent_partition;
 mod slow_reader;
+mod tls;
 mod two_command_apis;
 mod two_edges;
 mod two_projectors;

@@ -1,6 +1,6 @@
 //! One connection to NATS under one role.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind, Subject};
 use bytes::Bytes;
@@ -17,6 +17,8 @@ use crate::BusRole;
 pub struct NatsSettings {
     /// The servers, `nats://host:port`, several separated by commas.
     pub url: String,
+    /// The authorities that may have signed the server's certificate, PEM: TLS is demanded then.
+    pub ca_file: Option<PathBuf>,
     /// As whom.
     pub role: BusRole,
     /// With which password.
@@ -44,6 +46,7 @@ impl NatsSettings {
     pub fn new(url: impl Into<String>, role: BusRole, password: SecretString) -> Self {
         Self {
             url: url.into(),
+            ca_file: None,
             role,
             password,
             connect_timeout: Duration::from_secs(2),
@@ -259,7 +262,11 @@ impl Bus {
 fn options(settings: &NatsSettings, told: Told) -> ConnectOptions {
     let role = settings.role;
     let told = Arc::new(told);
-    ConnectOptions::new()
+    let options = match &settings.ca_file {
+        Some(file) => ConnectOptions::new().add_root_certificates(file.clone()).require_tls(true),
+        None => ConnectOptions::new(),
+    };
+    options
         .name(format!("chasqui {role}"))
         .user_and_password(role.user().to_owned(), settings.password.expose_secret().to_owned())
         .custom_inbox_prefix(role.inbox_prefix())

@@ -22,6 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Several libraries speak TLS; whatever they bring along, they use this one. Nothing is installed before it.
+    rustls::crypto::ring::default_provider().install_default().ok();
     match run(cli) {
         Ok(code) => code,
         Err(error) => {

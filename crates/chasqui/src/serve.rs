@@ -3,6 +3,7 @@
 mod auth;
 mod bus;
 mod command_api;
+mod exposure;
 mod projector;
 mod query_api;
 mod ready;
@@ -13,7 +14,7 @@ mod ws_edge;
 use anyhow::Context as _;
 use axum::Router;
 use chasqui_bus::Bus;
-use chasqui_http::{Bounds, Connections, Cookies, Proxies, shell};
+use chasqui_http::{Bounds, Connections, Cookies, Proxies, Tls, shell};
 use chasqui_limiter::Rates;
 use chasqui_read_model::ReadModel;
 use chasqui_runtime::{
@@ -41,9 +42,10 @@ pub(crate) async fn run(config: Config, serve: &Serve) -> anyhow::Result<()> {
     let life = Lifecycle::new(config.shutdown.grace_ms);
     let mut process = Process::new(&config, &life)?;
     process.watch_over().await?;
+    let tls = process.certificate()?;
     let http = listen(config.http.listen, "http.listen").await?;
     process.build(&roles).await?;
-    process.serve_http(http);
+    process.serve_http(http, tls);
     life.run().await
 }
 
@@ -57,6 +59,9 @@ fn announce(config: &Config, roles: &[Role]) {
         "chasqui starts"
     );
     tracing::info!("{}", config.durability.meaning());
+    for warning in exposure::warnings(config) {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// The process while it is being built.
@@ -108,6 +113,23 @@ impl<'a> Process<'a> {
         Ok(())
     }
 
+    /// The certificate of the public port, if there is one, and its renewal.
+    fn certificate(&self) -> anyhow::Result<Option<Tls>> {
+        let http = &self.config.http;
+        let (Some(certificate), Some(key)) = (&http.tls_cert_file, &http.tls_key_file) else {
+            return Ok(None);
+        };
+        let tls = Tls::load(certificate, key)?;
+        let (fresh, shutdown) = (tls.clone(), self.shutdown.clone());
+        self.tasks.spawn_service("http.certificate", async move {
+            tokio::select! {
+                never = fresh.keep_fresh() => never,
+                () = shutdown.forced() => Ok(()),
+            }
+        });
+        Ok(Some(tls))
+    }
+
     async fn build(&mut self, roles: &[Role]) -> anyhow::Result<()> {
         if !roles.contains(&Role::WsEdge) {
             // Nobody waits for an edge that there is not.
@@ -135,12 +157,13 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn serve_http(self, listener: TcpListener) {
+    fn serve_http(self, listener: TcpListener, tls: Option<Tls>) {
         let stop = self.commands_may_stop();
         let Self { config, tasks, registry, documented, undocumented, .. } = self;
         let bounds = Bounds {
             body_bytes: config.limits.http_body_bytes,
             deadline: config.http.request_timeout_ms,
+            secured: tls.is_some(),
             allowed_origins: config.http.allowed_origins.clone(),
             proxies: Proxies {
                 trusted: config.http.trusted_proxies.clone(),
@@ -152,6 +175,7 @@ impl<'a> Process<'a> {
         let connections = Connections {
             most: Connections::default().most.max(config.edge.max_connections),
             header_deadline: config.http.request_timeout_ms,
+            tls,
         };
         let ready = registry.register("http");
         tasks.spawn_critical("http", async move {

@@ -12,6 +12,7 @@ mod extract;
 mod listen;
 mod reference;
 mod shell;
+mod tls;
 
 pub use address::{ClientAddress, Proxies};
 pub use answer::Refusal;
@@ -20,3 +21,4 @@ pub use explain::page;
 pub use extract::{Json, Path, Query};
 pub use listen::{Connections, serve};
 pub use shell::{Bounds, shell};
+pub use tls::{Tls, TlsError};

@@ -10,24 +10,30 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
+use crate::Tls;
+
 /// Bounds on connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Connections {
     /// How many are open at a time, upgraded ones not counted; more wait in the system's backlog.
     pub most: usize,
     /// How long a client may take for the headers of a request, also between two requests.
     pub header_deadline: Duration,
+    /// The certificate, where connections are TLS.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { most: 10_000, header_deadline: Duration::from_secs(15) }
+        Self { most: 10_000, header_deadline: Duration::from_secs(15), tls: None }
     }
 }
 
@@ -60,9 +66,20 @@ pub async fn serve(
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let (routes, ending) = (routes.clone(), ending.clone());
+        let (routes, ending, deadline) = (routes.clone(), ending.clone(), bounds.header_deadline);
+        let acceptor = bounds.tls.as_ref().map(Tls::acceptor);
         connections.spawn(async move {
-            if let Err(error) = converse(socket, peer, routes, bounds.header_deadline, ending).await {
+            let ended = match acceptor {
+                None => converse(socket, peer, routes, deadline, ending).await,
+                Some(acceptor) => match handshake(acceptor, socket, deadline, &ending).await {
+                    Ok(secured) => converse(secured, peer, routes, deadline, ending).await,
+                    Err(error) => {
+                        tracing::debug!(%peer, %error, "no TLS with this client");
+                        Ok(())
+                    }
+                },
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%peer, %error, "a connection ended badly");
             }
             drop(place);
@@ -75,9 +92,22 @@ pub async fn serve(
     Ok(())
 }
 
+/// A client has as long for the handshake as for a request's headers.
+async fn handshake(
+    acceptor: TlsAcceptor,
+    socket: TcpStream,
+    deadline: Duration,
+    ending: &CancellationToken,
+) -> io::Result<TlsStream<TcpStream>> {
+    tokio::select! {
+        secured = tokio::time::timeout(deadline, acceptor.accept(socket)) => secured?,
+        () = ending.cancelled() => Err(io::Error::other("the server ends")),
+    }
+}
+
 /// One connection, until the client or the server ends it or it is upgraded.
 async fn converse(
-    socket: TcpStream,
+    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     peer: SocketAddr,
     routes: Router,
     header_deadline: Duration,

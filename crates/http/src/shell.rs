@@ -38,6 +38,8 @@ pub struct Bounds {
     pub body_bytes: usize,
     /// How long a request may take.
     pub deadline: Duration,
+    /// The public reaches the server by TLS, and browsers are told to come no other way.
+    pub secured: bool,
     /// Web origins, besides the server's own, whose pages may use the API.
     pub allowed_origins: Vec<String>,
     /// Who is believed when they tell for whom they ask.
@@ -66,7 +68,7 @@ pub fn shell(documented: OpenApiRouter, undocumented: Router, bounds: &Bounds) -
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::new(bounds.proxies.clone()), address::note))
         .layer(from_fn(observe))
-        .layer(from_fn(harden))
+        .layer(from_fn_with_state(bounds.secured, harden))
         .layer(from_fn(unread::part_ways))
 }
 
@@ -139,7 +141,7 @@ async fn observe(request: Request, next: Next) -> Response {
 }
 
 /// Headers for browsers: answers are data, not pages to be framed, guessed at or kept.
-async fn harden(request: Request, next: Next) -> Response {
+async fn harden(State(secured): State<bool>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
@@ -149,6 +151,15 @@ async fn harden(request: Request, next: Next) -> Response {
     set(header::X_FRAME_OPTIONS, "DENY");
     set(header::REFERRER_POLICY, "no-referrer");
     set(header::CACHE_CONTROL, "no-store");
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(
+        HeaderName::from_static("permissions-policy"),
+        "accelerometer=(), camera=(), geolocation=(), microphone=()",
+    );
+    if secured {
+        // A year; browsers count it anew with each answer.
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
     set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     response
 }

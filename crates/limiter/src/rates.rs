@@ -51,6 +51,7 @@ impl Rates {
     pub fn shared(config: &Config) -> Result<Self, BadAddress> {
         let redis = RedisSettings {
             url: SecretString::from(config.redis.url.expose().to_owned()),
+            ca_file: config.redis.ca_file.clone(),
             timeout: config.redis.timeout_ms,
         };
         Ok(Self::new(config, Limiter::shared(&redis)?))

@@ -1,11 +1,11 @@
 //! The limits of all processes together, in Redis. Each decision is one script: atomic, one round trip, by the clock of
 //! Redis. Every key expires when it says nothing any more.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chasqui_runtime::{config::Rate, gate::Gate};
 use redis::{
-    Client, RedisResult, Script,
+    Client, RedisResult, Script, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -29,6 +29,8 @@ const SETTLED_AT_ONCE: usize = 512;
 pub struct RedisSettings {
     /// Connection string; it may hold a password.
     pub url: SecretString,
+    /// The authorities that may have signed the server's certificate, PEM.
+    pub ca_file: Option<PathBuf>,
     /// How long a decision may take before this process decides alone.
     pub timeout: Duration,
 }
@@ -61,7 +63,19 @@ impl Shared {
     /// Prepares the connection; it is made at its first use, and again whenever it is lost.
     pub(crate) fn new(settings: &RedisSettings) -> Result<Self, BadAddress> {
         let bad = |error: redis::RedisError| BadAddress(error.to_string());
-        let client = Client::open(settings.url.expose_secret()).map_err(bad)?;
+        let url = settings.url.expose_secret();
+        let client = match &settings.ca_file {
+            None => Client::open(url),
+            Some(file) => {
+                let unreadable = |error| BadAddress(format!("{} cannot be read: {error}", file.display()));
+                let authorities = std::fs::read(file).map_err(unreadable)?;
+                Client::build_with_tls(
+                    url,
+                    TlsCertificates { client_tls: None, root_cert: Some(authorities) },
+                )
+            }
+        };
+        let client = client.map_err(bad)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
             .set_connection_timeout(Some(settings.timeout))

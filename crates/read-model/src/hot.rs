@@ -19,7 +19,7 @@ use std::time::Duration;
 use chasqui_events::RoomId;
 use chasqui_runtime::gate::Gate;
 use redis::{
-    Client, Script, ScriptInvocation,
+    Client, Script, ScriptInvocation, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use secrecy::ExposeSecret;
@@ -58,7 +58,17 @@ impl Hot {
     /// When the address is not one.
     pub fn new(settings: &Settings) -> Result<Self, ReadError> {
         let refused = |error: redis::RedisError| ReadError::Unavailable(error.to_string());
-        let client = Client::open(settings.redis_url.expose_secret()).map_err(refused)?;
+        let client = match &settings.redis_ca {
+            None => Client::open(settings.redis_url.expose_secret()),
+            Some(file) => {
+                let authorities = std::fs::read(file).map_err(|error| {
+                    ReadError::Unavailable(format!("{} cannot be read: {error}", file.display()))
+                })?;
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(authorities) };
+                Client::build_with_tls(settings.redis_url.expose_secret(), certificates)
+            }
+        };
+        let client = client.map_err(refused)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
             .set_connection_timeout(Some(settings.redis_timeout))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Document, doc};
 use mongodb::{
     Client, Collection, Database,
-    options::{ClientOptions, WriteConcern},
+    options::{ClientOptions, Tls, TlsOptions, WriteConcern},
 };
 use secrecy::ExposeSecret;
 
@@ -26,6 +26,9 @@ impl Store {
         options.max_pool_size = Some(settings.pool_max);
         options.server_selection_timeout = Some(settings.mongodb_timeout);
         options.connect_timeout = Some(settings.mongodb_timeout.min(Duration::from_secs(10)));
+        if let Some(file) = &settings.mongodb_ca {
+            options.tls = Some(Tls::Enabled(TlsOptions::builder().ca_file_path(file.clone()).build()));
+        }
         // The driver's default is w:1; what a checkpoint says must survive the loss of a primary.
         options.write_concern = Some(WriteConcern::majority());
         let client = Client::with_options(options)?;

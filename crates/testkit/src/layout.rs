@@ -1,6 +1,11 @@
 //! Which roles run in which processes, and with what configuration.
 
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
+
+use crate::{Authority, Issued};
 
 /// A role of the program, as `chasqui serve --role` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +56,14 @@ pub struct Layout {
     pub(crate) configuration: Vec<(String, String)>,
     pub(crate) durability: chasqui_backends::Durability,
     pub(crate) alone: bool,
+    pub(crate) secured: Option<Secured>,
+}
+
+/// Whom everybody trusts, and the certificate that every server shows.
+#[derive(Clone, Debug)]
+pub(crate) struct Secured {
+    pub(crate) authority: PathBuf,
+    pub(crate) issued: Issued,
 }
 
 impl Layout {
@@ -63,6 +76,7 @@ impl Layout {
             configuration: Vec::new(),
             durability: chasqui_backends::Durability::Interval,
             alone: false,
+            secured: None,
         };
         layout
             .set("rate.enforcement", "off")
@@ -148,6 +162,18 @@ impl Layout {
     pub fn alone(mut self) -> Self {
         self.alone = true;
         self
+    }
+
+    /// Clients, NATS, MongoDB and Redis are talked to by TLS, with certificates of this authority. What cannot speak TLS
+    /// itself gets a [`crate::TlsProxy`].
+    #[must_use]
+    pub fn secured(self, authority: &Authority) -> Self {
+        let (authority, issued) = (authority.file(), authority.issue("127.0.0.1"));
+        let shown = |file: &Path| file.display().to_string();
+        let layout = self
+            .set("http.tls_cert_file", shown(&issued.certificate))
+            .set("http.tls_key_file", shown(&issued.key));
+        Self { secured: Some(Secured { authority, issued }), ..layout }
     }
 
     /// Every append is fsynced before it is acknowledged.

@@ -34,6 +34,7 @@ mod process;
 mod proxy;
 mod seen;
 mod stack;
+mod tls;
 
 pub use binary::chasqui;
 pub use checker::{Checker, Report};
@@ -49,3 +50,4 @@ pub use proxy::{
 };
 pub use seen::{Message, Seen};
 pub use stack::Stack;
+pub use tls::{Authority, Issued, TlsProxy};

@@ -45,8 +45,9 @@ impl Stack {
     /// Roles in processes as the layout says. Returns when all of them are ready.
     pub async fn with(layout: Layout) -> Self {
         let turn = Turn::take(layout.alone).await;
-        let durability = layout.durability;
-        let laid = tokio::task::spawn_blocking(move || Ground::lay(durability)).await;
+        let (durability, secured) = (layout.durability, layout.secured.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let laid = tokio::task::spawn_blocking(move || Ground::lay(durability, secured, &runtime)).await;
         let ground = laid.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let (processes, lossy) = (Vec::new(), Vec::new());
@@ -176,7 +177,8 @@ impl Stack {
     /// A connection to NATS in a role, past any proxy.
     pub async fn bus(&self, role: BusRole) -> Bus {
         let password = self.ground.password(role.user());
-        Bus::connect(NatsSettings::new(self.ground.nats.url(), role, password)).await.unwrap()
+        let settings = NatsSettings::new(self.ground.nats.url(), role, password);
+        Bus::connect(NatsSettings { ca_file: self.ground.authority(), ..settings }).await.unwrap()
     }
 
     /// The projections, as query-api and edges read them.
@@ -187,7 +189,9 @@ impl Stack {
     /// Where the projections are.
     #[must_use]
     pub fn read_settings(&self) -> Settings {
-        Settings::new(self.ground.mongo.url(), DATABASE, self.ground.redis.url())
+        let (mongo, redis) = (self.ground.mongo_url(), self.ground.redis_url());
+        let settings = Settings::new(&mongo, DATABASE, &redis);
+        Settings { mongodb_ca: self.ground.authority(), redis_ca: self.ground.authority(), ..settings }
     }
 
     /// The password of a NATS user, such as `ws-edge`.

@@ -69,6 +69,7 @@ pub(crate) async fn app(installation: &Installation) -> Router {
     let bounds = Bounds {
         body_bytes: 65_536,
         deadline: Duration::from_secs(30),
+        secured: false,
         allowed_origins: vec![],
         proxies: Proxies { trusted: http.trusted_proxies.clone(), header: http.forwarded_header },
         cookies: None,

@@ -36,6 +36,7 @@ fn settings(config: &Config, role: BusRole) -> anyhow::Result<NatsSettings> {
     let nats = &config.nats;
     let retry_for = config.commands.timeout_ms.saturating_sub(REST).max(REST / 2);
     Ok(NatsSettings {
+        ca_file: nats.ca_file.clone(),
         connect_timeout: nats.connect_timeout_ms,
         ping_interval: nats.ping_interval_ms,
         ack_timeout: nats.ack_timeout_ms,

@@ -52,10 +52,12 @@ impl Process<'_> {
 pub(crate) fn settings(config: &Config) -> Settings {
     Settings {
         mongodb_url: SecretString::from(config.mongodb.url.expose().to_owned()),
+        mongodb_ca: config.mongodb.ca_file.clone(),
         database: config.mongodb.database.clone(),
         pool_max: config.mongodb.pool_max,
         mongodb_timeout: config.mongodb.timeout_ms,
         redis_url: SecretString::from(config.redis.url.expose().to_owned()),
+        redis_ca: config.redis.ca_file.clone(),
         redis_timeout: config.redis.timeout_ms,
         hot_items: config.hot.items_per_room,
     }

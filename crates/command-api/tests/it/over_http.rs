@@ -28,6 +28,7 @@ fn app(installation: &Installation, find_sent: Option<FindSent>) -> Router {
     let bounds = Bounds {
         body_bytes: 65_536,
         deadline: Duration::from_secs(30),
+        secured: false,
         allowed_origins: vec![],
         proxies: Proxies::default(),
         cookies: None,

@@ -34,6 +34,7 @@ fn app() -> Router {
     let bounds = Bounds {
         body_bytes: 100,
         deadline: Duration::from_millis(20),
+        secured: false,
         allowed_origins: vec!["https://chat.example.org".to_owned()],
         proxies: Proxies::default(),
         cookies: None,
@@ -143,6 +144,7 @@ async fn described_operations_have_names_and_problems_their_media_type() {
     let bounds = Bounds {
         body_bytes: 100,
         deadline: Duration::from_secs(20),
+        secured: false,
         allowed_origins: vec![],
         proxies: Proxies::default(),
         cookies: None,

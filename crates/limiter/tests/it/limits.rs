@@ -110,7 +110,8 @@ async fn without_redis_each_process_holds_the_limit_alone_and_with_it_again_toge
 #[tokio::test]
 async fn a_redis_that_is_silent_costs_its_timeout_once_and_not_every_request() {
     let redis = redis().await;
-    let settings = RedisSettings { url: redis.url().into(), timeout: Duration::from_millis(300) };
+    let settings =
+        RedisSettings { url: redis.url().into(), ca_file: None, timeout: Duration::from_millis(300) };
     let limiter = Limiter::shared(&settings).unwrap();
     redis.pause().unwrap();
     let begun = std::time::Instant::now();

@@ -9,6 +9,7 @@
 
 mod attempts;
 mod limits;
+mod tls;
 
 use std::time::Duration;
 
@@ -22,6 +23,6 @@ async fn redis() -> RedisServer {
 
 /// What another process would have: a connection and a memory of its own.
 fn limiter(redis: &RedisServer) -> Limiter {
-    let settings = RedisSettings { url: redis.url().into(), timeout: Duration::from_secs(5) };
+    let settings = RedisSettings { url: redis.url().into(), ca_file: None, timeout: Duration::from_secs(5) };
     Limiter::shared(&settings).unwrap()
 }

@@ -89,6 +89,7 @@ impl Installation {
         let bounds = chasqui_http::Bounds {
             body_bytes: 65_536,
             deadline: Duration::from_secs(30),
+            secured: false,
             allowed_origins: vec![],
             proxies: chasqui_http::Proxies::default(),
             cookies: None,

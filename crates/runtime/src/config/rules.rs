@@ -16,8 +16,8 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
 }
 
 /// Each rule: whether it holds, the key to look at, and what to do.
-fn rules(config: &Config) -> [(bool, &'static str, &'static str); 11] {
-    let Config { http, ops, auth, edge, limits, rate, nats, commands, shutdown, .. } = config;
+fn rules(config: &Config) -> [(bool, &'static str, &'static str); 13] {
+    let Config { http, ops, auth, edge, limits, rate, nats, redis, commands, shutdown, .. } = config;
     [
         (
             http.listen.port() == 0 || http.listen != ops.listen,
@@ -68,6 +68,16 @@ fn rules(config: &Config) -> [(bool, &'static str, &'static str); 11] {
             rate.login_failures_free <= rate.login_failures_most / 5 * 4,
             "rate.login_failures_free",
             "must be at most four fifths of rate.login_failures_most",
+        ),
+        (
+            http.tls_cert_file.is_some() == http.tls_key_file.is_some(),
+            "http.tls_cert_file",
+            "goes with http.tls_key_file: give both or neither",
+        ),
+        (
+            redis.ca_file.is_none() || redis.url.expose().starts_with("rediss://"),
+            "redis.ca_file",
+            "needs rediss:// in redis.url",
         ),
         (edge.drain_ms < shutdown.grace_ms, "edge.drain_ms", "must be less than shutdown.grace_ms"),
     ]

@@ -31,6 +31,9 @@ configuration! {
     nats: Nats {
         /// Address of the NATS server; several, separated by commas, for a cluster.
         url: SecretUrl as NatsUrl = "nats://127.0.0.1:4222";
+        /// Certificates (PEM) of the authorities that may have signed the server's; TLS is demanded then. Without it,
+        /// `tls://` in `nats.url` demands TLS signed by an authority that the machine trusts.
+        ca_file: Option<PathBuf> as Optional<FilePath> = "";
         /// Password of the user `admin`, which creates and changes the topology.
         password_admin: Option<SecretString> as Optional<Secret> = "";
         /// Password of the user `auth`.
@@ -70,6 +73,9 @@ configuration! {
         /// HTTP whose id the log's server has forgotten is looked up in the history. Where this key is not given,
         /// such a message is recorded once more, and readers skip the second.
         url: SecretUrl as MongodbUrl = "mongodb://127.0.0.1:27017";
+        /// Certificates (PEM) of the authorities that may have signed the server's; TLS is demanded then. Without it,
+        /// `tls=true` in `mongodb.url` demands TLS signed by an authority that browsers trust.
+        ca_file: Option<PathBuf> as Optional<FilePath> = "";
         /// Database that holds the views.
         database: String as Token = "chasqui";
         /// Most connections per process and server.
@@ -82,6 +88,9 @@ configuration! {
     redis: Redis {
         /// Connection string.
         url: SecretUrl as RedisUrl = "redis://127.0.0.1:6379";
+        /// Certificates (PEM) of the authorities that may have signed the server's, for `rediss://`. Without it, those
+        /// that the machine trusts.
+        ca_file: Option<PathBuf> as Optional<FilePath> = "";
         /// How long a request may take before MongoDB is asked instead.
         timeout_ms: Duration as Millis = "1000" in 10..=60_000;
     }
@@ -97,6 +106,11 @@ configuration! {
     http: Http {
         /// Address to listen on; port 0 takes a free one.
         listen: SocketAddr as Listen = "127.0.0.1:8080";
+        /// Certificate chain (PEM) for TLS 1.2 and 1.3 on this address; with `http.tls_key_file`. Both files are read
+        /// again when they change. Without them a proxy in front adds TLS, or passwords cross the network readable.
+        tls_cert_file: Option<PathBuf> as Optional<FilePath> = "";
+        /// Private key (PEM) of the certificate.
+        tls_key_file: Option<PathBuf> as Optional<FilePath> = "";
         /// Web origins, besides the server's own, whose pages may use the API and the WebSocket. A list; in the
         /// environment separated by commas.
         allowed_origins: Vec<String> as WebOrigins = "";

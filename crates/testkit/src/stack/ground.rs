@@ -12,8 +12,12 @@ use chasqui_backends::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
-use crate::{binary, layout::variable};
+use crate::{
+    TlsProxy, binary,
+    layout::{Secured, variable},
+};
 
 /// Backends with an empty log, the topology applied.
 #[derive(Debug)]
@@ -23,6 +27,15 @@ pub(super) struct Ground {
     pub(super) redis: RedisServer,
     passwords: Vec<(String, SecretString)>,
     folder: TempDir,
+    tls: Option<Tls>,
+}
+
+/// TLS in front of what has none, and whom everybody trusts.
+#[derive(Debug)]
+struct Tls {
+    authority: PathBuf,
+    mongo: TlsProxy,
+    redis: TlsProxy,
 }
 
 /// Marks every process that belongs to a test, in its environment.
@@ -30,7 +43,7 @@ const MARK: &str = "CHASQUI_TEST_STACK";
 
 impl Ground {
     /// Blocks until everything answers.
-    pub(super) fn lay(durability: Durability) -> Self {
+    pub(super) fn lay(durability: Durability, secured: Option<Secured>, runtime: &Handle) -> Self {
         let program = binary::chasqui();
         let folder = tempfile::Builder::new().prefix("chasqui-stack-").tempdir_in(base()).unwrap();
         let at = |name: &str| Place {
@@ -46,20 +59,25 @@ impl Ground {
         let passwords = make_secrets(program, folder.path());
         let exposed =
             passwords.iter().map(|(user, password)| (user.clone(), password.expose_secret().into()));
+        let tls_arguments = secured.iter().flat_map(|Secured { issued, .. }| {
+            let [certificate, key] =
+                [&issued.certificate, &issued.key].map(|file| file.display().to_string());
+            ["--tls".to_owned(), "--tlscert".to_owned(), certificate, "--tlskey".to_owned(), key]
+        });
         let nats = NatsServer::start_own(&NatsOptions {
             place: nats_place,
             config: Some(workspace().join("nats/server.conf")),
             passwords: exposed.collect(),
             durability,
+            args: tls_arguments.collect(),
             ..NatsOptions::default()
         });
-        let ground = Self {
-            nats: nats.unwrap(),
-            mongo: mongo.join().unwrap().unwrap(),
-            redis: redis.join().unwrap().unwrap(),
-            passwords,
-            folder,
-        };
+        let (mongo, redis) = (mongo.join().unwrap().unwrap(), redis.join().unwrap().unwrap());
+        let tls = secured.map(|Secured { authority, issued }| {
+            let proxy = |port: Option<u16>| runtime.block_on(TlsProxy::start(port.unwrap(), &issued));
+            Tls { authority, mongo: proxy(mongo.port()), redis: proxy(redis.port()) }
+        });
+        let ground = Self { nats: nats.unwrap(), mongo, redis, passwords, folder, tls };
         let mut apply = ground.command(program);
         for (key, value) in ground.configuration(ground.nats.url(), "unused") {
             apply.env(variable(&key), value);
@@ -74,17 +92,44 @@ impl Ground {
         let file = |name: &str| secrets.join(name).to_string_lossy().into_owned();
         let mut keys = vec![
             ("nats.url".to_owned(), nats_url.to_owned()),
-            ("mongodb.url".to_owned(), self.mongo.url().to_owned()),
+            ("mongodb.url".to_owned(), self.mongo_url()),
             ("mongodb.database".to_owned(), database.to_owned()),
-            ("redis.url".to_owned(), self.redis.url().to_owned()),
+            ("redis.url".to_owned(), self.redis_url()),
             ("auth.signing_key_file".to_owned(), file("signing_key.pem")),
             ("auth.name_key_file".to_owned(), file("name.key")),
             ("log.filter".to_owned(), "info,chasqui=debug".to_owned()),
         ];
+        if let Some(authority) = self.authority() {
+            let authority = authority.to_string_lossy().into_owned();
+            keys.extend(
+                ["nats", "mongodb", "redis"].map(|link| (format!("{link}.ca_file"), authority.clone())),
+            );
+        }
         for (user, password) in &self.passwords {
             keys.push((format!("nats.password_{user}"), password.expose_secret().to_owned()));
         }
         keys
+    }
+
+    /// Where MongoDB is talked to.
+    pub(super) fn mongo_url(&self) -> String {
+        let direct = self.mongo.url();
+        self.tls.as_ref().map_or_else(
+            || direct.to_owned(),
+            // A member of the replica set would be looked for past the proxy.
+            |tls| format!("mongodb://{}/?directConnection=true", tls.mongo.address()),
+        )
+    }
+
+    /// Where Redis is talked to.
+    pub(super) fn redis_url(&self) -> String {
+        let direct = self.redis.url();
+        self.tls.as_ref().map_or_else(|| direct.to_owned(), |tls| format!("rediss://{}", tls.redis.address()))
+    }
+
+    /// Whom everybody trusts.
+    pub(super) fn authority(&self) -> Option<PathBuf> {
+        self.tls.as_ref().map(|tls| tls.authority.clone())
     }
 
     /// A child process with nothing of our own configuration, marked as this test's.
