@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, its helpers too")]
 
 mod bad_input;
+mod canaries;
 mod chaos;
 mod cursor;
 mod described_api;

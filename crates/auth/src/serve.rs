@@ -5,7 +5,7 @@ use std::{future::Future, time::Instant};
 use bytes::Bytes;
 use chasqui_bus::command::{Incoming, Reply};
 use chasqui_http::ClientAddress;
-use chasqui_protocol::{Code, Problem};
+use chasqui_protocol::{Code, Problem, without_values};
 use chasqui_runtime::{metrics::names, telemetry::TraceContext};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -82,7 +82,10 @@ where
     let run = async {
         match serde_json::from_slice(body) {
             Ok(command) => run(command).await,
-            Err(error) => Err(Problem::new(Code::Malformed, format!("the command cannot be read: {error}"))),
+            Err(error) => {
+                let detail = format!("the command cannot be read: {}", without_values(&error.to_string()));
+                Err(Problem::new(Code::Malformed, detail))
+            }
         }
     };
     Reply::from(measured(name, run).await).encode()

@@ -59,7 +59,7 @@ impl<R> From<Result<R, Problem>> for Reply<R> {
 }
 
 /// A command to be asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// Its name: the last token of the subject.
     pub name: &'a str,
@@ -71,6 +71,12 @@ pub struct Call<'a> {
     pub trace: Option<&'a str>,
     /// How long to wait for the answer.
     pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("name", &self.name).field("trace", &self.trace).finish_non_exhaustive()
+    }
 }
 
 /// Asks a command and awaits its answer.
@@ -139,7 +145,7 @@ async fn ask(
 }
 
 /// A command as it arrives.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Incoming {
     /// Its name.
     pub name: String,
@@ -151,6 +157,16 @@ pub struct Incoming {
     pub address: Option<IpAddr>,
     /// The `traceparent`.
     pub trace: Option<String>,
+}
+
+/// Without its token and its body: both hold secrets.
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("name", &self.name)
+            .field("trace", &self.trace)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What to serve.

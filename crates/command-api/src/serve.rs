@@ -7,7 +7,7 @@ use chasqui_auth::{
 };
 use chasqui_bus::command::{Incoming, Reply};
 use chasqui_events::{CommandId, Timestamp};
-use chasqui_protocol::{Accepted, Code, Problem};
+use chasqui_protocol::{Accepted, Code, Problem, without_values};
 use chasqui_runtime::{
     clock::{id_parts, now_ms},
     telemetry::TraceContext,
@@ -127,8 +127,10 @@ impl Inner {
 }
 
 fn read<C: DeserializeOwned>(body: &[u8]) -> Result<C, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::new(Code::Malformed, format!("the command cannot be read: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("the command cannot be read: {}", without_values(&error.to_string()));
+        Problem::new(Code::Malformed, detail)
+    })
 }
 
 /// What was begun may have been recorded all the same.

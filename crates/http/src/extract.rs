@@ -5,7 +5,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use chasqui_protocol::Code;
+use chasqui_protocol::{Code, without_values};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Refusal;
@@ -47,7 +47,7 @@ fn refuse_body(rejection: &JsonRejection) -> Refusal {
 /// axum's text without its first clause, which repeats the title.
 fn reason(text: &str) -> String {
     let clause = text.split_once(": ").map_or(text, |(_, rest)| rest);
-    format!("the body cannot be read: {clause}")
+    format!("the body cannot be read: {}", without_values(clause))
 }
 
 /// Parameters of the path.
@@ -62,7 +62,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(rejection) => Err(Refusal::new(
                 Code::Malformed,
-                format!("a part of the address is not what it must be: {}", rejection.body_text()),
+                format!(
+                    "a part of the address is not what it must be: {}",
+                    without_values(&rejection.body_text())
+                ),
             )),
         }
     }
@@ -80,7 +83,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(Refusal::new(
                 Code::Malformed,
-                format!("a parameter is not what it must be: {}", rejection.body_text()),
+                format!("a parameter is not what it must be: {}", without_values(&rejection.body_text())),
             )),
         }
     }

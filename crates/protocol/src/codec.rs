@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ClientFrame, Code, Problem, ServerFrame};
+use crate::{ClientFrame, Code, Problem, ServerFrame, without_values};
 
 /// A subprotocol (RFC 6455 §1.9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -78,10 +78,10 @@ impl Codec {
     /// [`FrameError::Malformed`] with what is wrong and where.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, FrameError> {
         match self {
-            Self::Json => serde_json::from_slice(bytes).map_err(|e| FrameError::Malformed(e.to_string())),
-            Self::MessagePack => {
-                rmp_serde::from_slice(bytes).map_err(|e| FrameError::Malformed(e.to_string()))
-            }
+            Self::Json => serde_json::from_slice(bytes)
+                .map_err(|e| FrameError::Malformed(without_values(&e.to_string()))),
+            Self::MessagePack => rmp_serde::from_slice(bytes)
+                .map_err(|e| FrameError::Malformed(without_values(&e.to_string()))),
         }
     }
 

@@ -36,7 +36,7 @@ pub struct Accepted {
 }
 
 /// What a login or a refresh gives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tokens {
     /// Who is logged in.
     #[schema(value_type = uuid::Uuid)]
@@ -91,7 +91,7 @@ pub enum LoggedIn {
 }
 
 /// The question for a second factor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SecondFactorAsked {
     /// Names this login in `login_second_factor`. It is a secret, and good once.
     pub handle: String,
@@ -112,7 +112,7 @@ pub enum FactorKind {
 }
 
 /// A second factor, shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FactorProof {
     /// The code that the authenticator application shows.
@@ -122,7 +122,7 @@ pub enum FactorProof {
 }
 
 /// An authenticator application that waits for its first code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TotpEnrolment {
     /// The secret, for typing it in (base 32).
     pub secret: String,
@@ -131,7 +131,7 @@ pub struct TotpEnrolment {
 }
 
 /// Recovery codes. They are shown here and never again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewCodes {
     /// The codes, each good once. Empty where there are some already.
     pub recovery_codes: Vec<String>,
@@ -146,13 +146,49 @@ pub struct OwnFactors {
     pub recovery_codes_left: usize,
 }
 
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokens")
+            .field("user", &self.user)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! undisclosed {
+    ($($name:ident)+) => { $(
+        /// Without what it holds, which is secret.
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+ };
+}
+
+undisclosed! { SecondFactorAsked FactorProof TotpEnrolment NewCodes }
+
+/// A field that is marked `=> secret` is not shown by `Debug`: whatever prints a command, to a log or in a panic, prints
+/// neither secrets nor what people say.
 macro_rules! commands {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty,)* })+) => {
+    (@shown $value:expr) => { &$value };
+    (@shown $value:expr, secret) => { &format_args!("***") };
+    ($($(#[$doc:meta])* $name:ident {
+        $($(#[$field_doc:meta])* $field:ident: $ty:ty $(=> $secret:ident)?,)*
+    })+) => {
         $(
             $(#[$doc])*
-            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+            #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
             #[serde(deny_unknown_fields)]
             pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
+
+            impl std::fmt::Debug for $name {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.debug_struct(stringify!($name))
+                        $(.field(stringify!($field), commands!(@shown self.$field $(, $secret)?)))*
+                        .finish()
+                }
+            }
         )+
     };
 }
@@ -179,9 +215,9 @@ commands! {
         name: String,
         /// What to show instead of the name; may be empty.
         #[serde(default)]
-        display_name: String,
+        display_name: String => secret,
         /// The password.
-        password: String,
+        password: String => secret,
     }
     /// Create an account for the author of imported messages. It has no password, so nobody can log in to it.
     /// Needs the right to import.
@@ -193,24 +229,24 @@ commands! {
         name: String,
         /// What to show instead of the name; may be empty.
         #[serde(default)]
-        display_name: String,
+        display_name: String => secret,
     }
     /// Open a session.
     Login {
         /// The user name.
         name: String,
         /// The password.
-        password: String,
+        password: String => secret,
         /// What the client calls itself.
         #[serde(default)]
-        device: String,
+        device: String => secret,
     }
     /// Finish a login that asks for a second factor.
     LoginSecondFactor {
         /// The handle that the login gave.
-        handle: String,
+        handle: String => secret,
         /// The second factor: `{"code": "123456"}` or `{"recovery_code": "…"}`.
-        proof: FactorProof,
+        proof: FactorProof => secret,
     }
     /// Give oneself another password; all other sessions end.
     ChangePassword {
@@ -218,9 +254,9 @@ commands! {
         #[schema(value_type = uuid::Uuid)]
         id: CommandId,
         /// The password until now.
-        old_password: String,
+        old_password: String => secret,
         /// The password from now on.
-        new_password: String,
+        new_password: String => secret,
     }
     /// Go by another name. The old one stays reserved.
     ChangeName {
@@ -234,7 +270,7 @@ commands! {
     EnrolTotp {
         /// The password; needed unless the login is recent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        password: Option<String>,
+        password: Option<String> => secret,
     }
     /// Finish setting up an authenticator application, by its first code.
     ConfirmTotp {
@@ -242,7 +278,7 @@ commands! {
         #[schema(value_type = uuid::Uuid)]
         id: CommandId,
         /// The code that it shows.
-        code: String,
+        code: String => secret,
     }
     /// Remove the authenticator application.
     RemoveTotp {
@@ -250,7 +286,7 @@ commands! {
         #[schema(value_type = uuid::Uuid)]
         id: CommandId,
         /// The password.
-        password: String,
+        password: String => secret,
     }
     /// Make new recovery codes; the old ones are good no more.
     RenewRecoveryCodes {
@@ -259,12 +295,12 @@ commands! {
         id: CommandId,
         /// The password; needed unless the login is recent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        password: Option<String>,
+        password: Option<String> => secret,
     }
     /// Exchange a refresh token for new tokens.
     Refresh {
         /// The refresh token of the last login or refresh.
-        refresh_token: String,
+        refresh_token: String => secret,
     }
     /// End the caller's session.
     Logout {}
@@ -284,7 +320,7 @@ commands! {
         #[schema(value_type = uuid::Uuid)]
         id: CommandId,
         /// The new display name; empty for the name itself.
-        display_name: String,
+        display_name: String => secret,
     }
     /// Keep somebody from logging in, and end their sessions. Needs the global role `moderator`, and a higher one than
     /// the other has.
@@ -300,7 +336,7 @@ commands! {
         #[schema(value_type = Option<i64>)]
         until: Option<Timestamp>,
         /// Why, in at most 500 characters. It is recorded.
-        reason: String,
+        reason: String => secret,
     }
     /// End a suspension. Needs what suspending needs.
     Reinstate {
@@ -311,7 +347,7 @@ commands! {
         #[schema(value_type = uuid::Uuid)]
         user: UserId,
         /// Why, in at most 500 characters. It is recorded.
-        reason: String,
+        reason: String => secret,
     }
     /// Give somebody another global role. Needs the global role `admin`.
     ChangeGlobalRole {
@@ -325,7 +361,7 @@ commands! {
         #[schema(value_type = String)]
         role: GlobalRole,
         /// Why, in at most 500 characters. It is recorded.
-        reason: String,
+        reason: String => secret,
     }
     /// Open a public or private room; the caller owns it.
     CreateRoom {
@@ -407,7 +443,7 @@ commands! {
         user: UserId,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        reason: Option<String> => secret,
     }
     /// Give somebody another role in a room.
     ChangeRole {
@@ -441,7 +477,7 @@ commands! {
         until: Option<Timestamp>,
         /// Why, in at most 500 characters.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        reason: Option<String> => secret,
     }
     /// Let somebody in again who was banned.
     Unban {
@@ -472,7 +508,7 @@ commands! {
         until: Option<Timestamp>,
         /// Why, in at most 500 characters.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        reason: Option<String> => secret,
     }
     /// Let somebody post again who was muted.
     Unmute {
@@ -495,7 +531,7 @@ commands! {
         #[schema(value_type = uuid::Uuid)]
         room: RoomId,
         /// The text.
-        body: String,
+        body: String => secret,
         /// The messages of the room that this one answers, by their ids.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schema(value_type = Vec<uuid::Uuid>)]
@@ -534,5 +570,28 @@ commands! {
         /// At most one per member.
         #[schema(value_type = Vec<Object>)]
         marks: Vec<Mark>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_prints_a_command_prints_no_secret() {
+        let login = Login { name: "ana".into(), password: "canary".into(), device: "canary".into() };
+        let refresh = Refresh { refresh_token: "canary".into() };
+        let tokens = Tokens {
+            user: UserId::new(Timestamp(0), [0; 10]),
+            session: SessionId::new(Timestamp(0), [0; 10]),
+            access_token: "canary".into(),
+            expires_in: 1,
+            refresh_token: "canary".into(),
+        };
+        let printed = format!("{login:?} {refresh:?} {tokens:#?} {:?}", Logout {});
+        assert!(
+            !printed.contains("canary") && printed.contains("***") && printed.contains("ana"),
+            "{printed}"
+        );
     }
 }

@@ -20,10 +20,7 @@ pub enum ClientFrame {
     /// Says who one is, and where one was. Everything but account commands needs it first.
     Hello(Hello),
     /// Shows a new access token on an open connection, before the old one expires.
-    Renew {
-        /// The new access token.
-        token: String,
-    },
+    Renew(Renew),
     /// Acknowledges everything of a room up to a place: the cursor moves on, and the author learns of delivery.
     Ack {
         /// The room.
@@ -139,8 +136,22 @@ pub struct Request<T> {
     pub body: T,
 }
 
+/// See [`ClientFrame::Renew`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renew {
+    /// The new access token.
+    pub token: String,
+}
+
+impl std::fmt::Debug for Renew {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Renew").finish_non_exhaustive()
+    }
+}
+
 /// See [`ClientFrame::Hello`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
     /// The access token; absent where the request for the connection carried one, in `Authorization` or a cookie.
@@ -152,6 +163,12 @@ pub struct Hello {
     /// What the client calls itself, for logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+}
+
+impl std::fmt::Debug for Hello {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hello").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 /// From server to client.

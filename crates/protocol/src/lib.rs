@@ -11,6 +11,7 @@ pub mod frame;
 pub mod problem;
 pub mod query;
 pub mod timeline;
+mod unreadable;
 
 pub use close::CloseCode;
 pub use codec::{Codec, FrameError};
@@ -18,3 +19,4 @@ pub use command::Accepted;
 pub use frame::{ClientFrame, ServerFrame};
 pub use problem::{Code, Problem};
 pub use timeline::{Happening, Item};
+pub use unreadable::without_values;

@@ -104,6 +104,12 @@ impl RoleProcess {
         Err(answer.text().await.unwrap_or_else(|error| error.to_string()))
     }
 
+    /// All metrics, in the text format of Prometheus.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ops.port());
+        self.asker.get(url).send().await.unwrap().text().await.unwrap()
+    }
+
     /// The sum of a metric over all its labels; 0 when it was never counted.
     pub async fn metric(&self, name: &str) -> f64 {
         self.metric_of(name, "").await
@@ -111,8 +117,7 @@ impl RoleProcess {
 
     /// The sum of a metric over those of its labels that hold a text, such as `code="4100"`.
     pub async fn metric_of(&self, name: &str, label: &str) -> f64 {
-        let url = format!("http://127.0.0.1:{}/metrics", self.ops.port());
-        let text = self.asker.get(url).send().await.unwrap().text().await.unwrap();
+        let text = self.metrics().await;
         let of_this_name =
             |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let values = text.lines().filter(of_this_name).filter(|line| line.contains(label));

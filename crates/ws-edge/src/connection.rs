@@ -17,7 +17,6 @@ use tokio::sync::Notify;
 use crate::session::Session;
 
 /// One client connection.
-#[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: u64,
     pub(crate) codec: Codec,
@@ -28,6 +27,13 @@ pub(crate) struct Connection {
     drained: Notify,
     identity: OnceLock<Identity>,
     token: Mutex<Option<Arc<str>>>,
+}
+
+/// Without its token and its session, which hold secrets and what people say.
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).field("user", &self.user()).finish_non_exhaustive()
+    }
 }
 
 impl Connection {

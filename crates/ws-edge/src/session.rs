@@ -23,7 +23,7 @@ use chasqui_auth::Identity;
 use chasqui_events::{Partition, RoomId, Seq, Timestamp};
 use chasqui_protocol::{
     ClientFrame, CloseCode, Code, Codec, Problem, ServerFrame,
-    frame::{ErrorFrame, Hello},
+    frame::{ErrorFrame, Hello, Renew},
     query::{Freshness, Query},
 };
 
@@ -69,7 +69,7 @@ pub(crate) enum Effect {
     /// Look at a hello's token; answered by [`Input::Verified`].
     Authenticate(Hello),
     /// Look at a new token; answered by [`Input::Renewed`].
-    Renew(String),
+    Renew(Renew),
     /// Send what was missed; answered by [`Session::caught_up`].
     Resume,
     /// Ask the command side; answered by [`Input::Replied`].
@@ -293,7 +293,7 @@ impl Session {
             return self.refuse(None, reference_of(&frame), hello_first());
         }
         match frame {
-            ClientFrame::Renew { token } => effects.push(Effect::Renew(token)),
+            ClientFrame::Renew(renew) => effects.push(Effect::Renew(renew)),
             ClientFrame::Ack { room, seq } => self.ack(room, seq, effects),
             ClientFrame::Acks(acks) => acks.into_iter().for_each(|(room, seq)| self.ack(room, seq, effects)),
             ClientFrame::Read(read) => self.read(read.room, read.seq, effects),

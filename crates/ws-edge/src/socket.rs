@@ -15,7 +15,7 @@ use std::{
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use chasqui_events::{Timestamp, receipts::Mark};
 use chasqui_limiter::Meter;
-use chasqui_protocol::CloseCode;
+use chasqui_protocol::{CloseCode, frame::Renew};
 use futures::{
     FutureExt as _, Sink as _, SinkExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered,
 };
@@ -313,7 +313,7 @@ impl Socket {
                     Some(Input::Verified(verdict))
                 });
             }
-            Effect::Renew(token) => self.run(async move {
+            Effect::Renew(Renew { token }) => self.run(async move {
                 let verdict = jobs::verify(&edge, &token).await;
                 if verdict
                     .as_ref()

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chasqui_protocol::{ClientFrame, ServerFrame, frame::Welcome};
+use chasqui_protocol::{
+    ClientFrame, ServerFrame,
+    frame::{Renew, Welcome},
+};
 use futures::future::{BoxFuture, FutureExt};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
@@ -126,7 +129,7 @@ impl Driver {
                     timers.renew_after(new.lasts);
                     *token = new;
                     let token = token.token.expose_secret().to_owned();
-                    feed_all(connection, [ClientFrame::Renew { token }], timers.silence).await
+                    feed_all(connection, [ClientFrame::Renew(Renew { token })], timers.silence).await
                 }
                 Wake::Renewed(Err(error)) => {
                     // The server ends the connection when the token does; until then everything works.

@@ -161,7 +161,7 @@ impl Key {
             ClientFrame::Unmute(command) => command.id,
             ClientFrame::Send(command) => command.id,
             ClientFrame::Hello(_)
-            | ClientFrame::Renew { .. }
+            | ClientFrame::Renew(_)
             | ClientFrame::Ack { .. }
             | ClientFrame::Acks(_)
             | ClientFrame::Read(_)

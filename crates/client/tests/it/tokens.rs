@@ -7,7 +7,9 @@ use std::{
 
 use chasqui_client::{AccessToken, Event, Options, TokenError, TokenSource};
 use chasqui_protocol::{
-    ClientFrame, CloseCode, Code, Problem, ServerFrame, close::Reconnect, frame::ErrorFrame,
+    ClientFrame, CloseCode, Code, Problem, ServerFrame,
+    close::Reconnect,
+    frame::{ErrorFrame, Renew},
 };
 use futures::future::{BoxFuture, FutureExt, ready};
 use pretty_assertions::assert_eq;
@@ -122,7 +124,7 @@ async fn it_is_renewed_on_the_open_connection_before_it_expires() {
     let mut visit = server.visit().await;
     assert_eq!(visit.hello.token, "1");
     for token in ["2", "3"] {
-        assert_eq!(visit.hears().await, ClientFrame::Renew { token: token.to_owned() });
+        assert_eq!(visit.hears().await, ClientFrame::Renew(Renew { token: token.to_owned() }));
         // A second welcome answers it, and is no reconnect.
         visit.welcome(welcome()).await;
     }

@@ -74,7 +74,7 @@ pub(super) fn command_of(frame: &ClientFrame) -> Option<Forward> {
             Some(Forward { ordered_in: Some(c.room), retry_of, ..forward })
         }
         F::Hello(_)
-        | F::Renew { .. }
+        | F::Renew(_)
         | F::Ack { .. }
         | F::Acks(_)
         | F::Read(_)
