@@ -1,5 +1,7 @@
 //! Accounts as the log has them: loaded, and changed on condition that nobody else changed them.
 
+mod own;
+
 use chasqui_bus::{
     Log,
     log::{Append, AppendError},
@@ -70,6 +72,11 @@ impl Loaded {
     /// The user may log in and go on with a session now.
     pub(crate) fn may_act(&self) -> bool {
         self.account.may_act(Timestamp(now_ms()))
+    }
+
+    /// The user may log in now, where they want to come back if they had gone.
+    pub(crate) fn may_enter(&self, reactivate: bool) -> bool {
+        self.may_act() || (reactivate && self.account.may_come_back(Timestamp(now_ms())))
     }
 }
 

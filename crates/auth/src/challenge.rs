@@ -26,6 +26,10 @@ const ATTEMPTS: usize = 8;
 pub(crate) enum Purpose {
     /// A login whose password was right.
     Login(PendingLogin),
+    /// An address that was to be verified.
+    VerifyEmail { user: UserId, address: String },
+    /// A password that is to be reset.
+    ResetPassword { user: UserId },
 }
 
 /// A login that waits for its second factor.
@@ -37,6 +41,9 @@ pub(crate) struct PendingLogin {
     pub(crate) device: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<IpAddr>,
+    /// Come back to an account that was deactivated.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) reactivate: bool,
 }
 
 /// What is kept of a challenge.
@@ -72,6 +79,15 @@ pub(crate) async fn issue(
     let created = auth.challenges.keeping(life).create(&key(&handle), challenge.encode()).await;
     created.map_err(|error| refusal::not_kept(&error))?;
     Ok(handle)
+}
+
+/// Whether this has not been done in a while: for what is to be done once in a while at most.
+pub(crate) async fn first_in(auth: &Inner, what: &str, life: Duration) -> Result<bool, Problem> {
+    match auth.challenges.keeping(life).create(&key(what), Bytes::from_static(b"null")).await {
+        Ok(_) => Ok(true),
+        Err(KvError::Conflict) => Ok(false),
+        Err(error) => Err(refusal::not_kept(&error)),
+    }
 }
 
 /// Counts an attempt. What the challenge is for, when it is still open.
@@ -137,6 +153,6 @@ fn key(handle: &str) -> String {
     hex::encode(Sha256::new().chain_update("challenge").chain_update(handle).finalize())
 }
 
-fn expired() -> Problem {
+pub(crate) fn expired() -> Problem {
     Problem::new(Code::ChallengeExpired, "this was used before, tried too often, or is too old; begin anew")
 }

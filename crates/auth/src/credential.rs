@@ -38,6 +38,9 @@ pub(crate) struct Credential {
     /// What a login asks for beside the password.
     #[serde(default)]
     pub(crate) factors: SecondFactors,
+    /// The verified e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) email: Option<String>,
 }
 
 /// How a name that somebody holds stands to the one that they go by.
@@ -66,6 +69,7 @@ impl Credential {
             created_at,
             password_changed_by: None,
             factors: SecondFactors::default(),
+            email: None,
         }
     }
 

@@ -19,7 +19,8 @@ use crate::{caller::Caller, proof, service::Auth};
     )
 )]
 pub(crate) async fn endpoint(State(auth): State<Auth>, caller: Caller) -> Result<Json<OwnFactors>, Refusal> {
-    let factors = proof::own(&auth.0, &caller).await?.credential.factors;
+    let credential = proof::own(&auth.0, &caller).await?.credential;
+    let (factors, email) = (credential.factors, credential.email);
     let totp = factors.kinds().contains(&FactorKind::Totp);
-    Ok(Json(OwnFactors { totp, recovery_codes_left: factors.recovery_codes_left() }))
+    Ok(Json(OwnFactors { totp, recovery_codes_left: factors.recovery_codes_left(), email }))
 }

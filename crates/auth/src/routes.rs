@@ -6,9 +6,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     command::{
-        account, change_global_role, change_name, change_password, change_profile, confirm_totp, enrol_totp,
-        login, login_second_factor, logout, refresh, register, register_imported, reinstate, remove_totp,
-        renew_recovery_codes, revoke_all_sessions, revoke_other_sessions, revoke_session, suspend,
+        account, change_email, change_global_role, change_name, change_password, change_profile,
+        confirm_totp, deactivate, enrol_totp, login, login_second_factor, logout, refresh, register,
+        register_imported, reinstate, remove_totp, renew_recovery_codes, request_password_reset,
+        reset_password, revoke_all_sessions, revoke_other_sessions, revoke_session, suspend, verify_email,
     },
     jwks, own_factors, own_sessions, refusal,
     service::Auth,
@@ -44,6 +45,11 @@ impl Auth {
             .routes(routes!(change_global_role::endpoint))
             .routes(routes!(change_password::endpoint))
             .routes(routes!(change_name::endpoint))
+            .routes(routes!(deactivate::endpoint))
+            .routes(routes!(change_email::endpoint))
+            .routes(routes!(verify_email::endpoint))
+            .routes(routes!(request_password_reset::endpoint))
+            .routes(routes!(reset_password::endpoint))
             .routes(routes!(enrol_totp::endpoint))
             .routes(routes!(confirm_totp::endpoint))
             .routes(routes!(remove_totp::endpoint))

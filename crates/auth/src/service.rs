@@ -25,10 +25,11 @@ use uuid::Uuid;
 
 use crate::{
     account::KnownRoles,
-    caller::Caller,
+    errand::Errand,
     family::{Lifetimes, RefreshToken},
     identity::{Identity, Scope, Scopes},
     jwks,
+    mail::{BadMail, Mailer},
     name_key::{NameKey, NameKeyError},
     password::{Passwords, Unusable},
     refusal,
@@ -48,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) families: Bucket,
     pub(crate) revoked: Bucket,
     pub(crate) challenges: Bucket,
+    pub(crate) emails: Bucket,
+    pub(crate) mailer: Option<Mailer>,
     pub(crate) jwks: Bucket,
     pub(crate) passwords: Passwords,
     pub(crate) name_key: NameKey,
@@ -83,6 +86,9 @@ pub enum StartError {
     /// Passwords cannot be taken as configured.
     #[error(transparent)]
     Passwords(#[from] Unusable),
+    /// Mail cannot be sent as configured.
+    #[error(transparent)]
+    Mail(#[from] BadMail),
     /// The public key could not be published.
     #[error("the public key cannot be published in the bucket JWKS: {0}")]
     Publish(#[from] KvError),
@@ -108,7 +114,9 @@ impl Auth {
             families: Bucket::open(bus.clone(), Name::Refresh),
             verifier: Verifier::new(auth, &bus),
             revoked: Bucket::open(bus.clone(), Name::Revoked),
-            challenges: Bucket::open(bus, Name::Challenges),
+            challenges: Bucket::open(bus.clone(), Name::Challenges),
+            emails: Bucket::open(bus, Name::Emails),
+            mailer: Mailer::new(config)?,
             proof_max_age: auth.proof_max_age_s,
             second_factor_timeout: auth.second_factor_timeout_s,
             jwks,
@@ -216,17 +224,24 @@ impl Inner {
     /// Records that somebody changed how they log in.
     pub(crate) async fn record_credential_change(
         &self,
-        caller: &Caller,
+        user: UserId,
+        trace: &TraceContext,
         id: CommandId,
         what: CredentialPart,
         how: CredentialChange,
     ) -> Result<(), Problem> {
-        let user = caller.identity.user;
         let event = IdentityEvent::CredentialChanged(CredentialChanged { what, how });
         let subject = subject::ident_user(user);
-        let record =
-            Record { subject, id, by: user, import: None, event, first: false, trace: &caller.trace };
+        let record = Record { subject, id, by: user, import: None, event, first: false, trace };
         self.record(record).await.map(drop).map_err(|error| refusal::not_appended(&error))
+    }
+
+    /// Tells somebody of a change by mail, where there is an address and a way. A notice that finds the queue full is
+    /// dropped, and counted: what it tells is in the log.
+    pub(crate) fn notice(&self, address: Option<String>, what: CredentialPart, how: CredentialChange) {
+        if let (Some(address), Some(mailer)) = (address, &self.mailer) {
+            mailer.queue(Errand::Notice { address, what, how }).ok();
+        }
     }
 
     /// The rights that come with a name, by its claim token.

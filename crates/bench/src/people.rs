@@ -99,7 +99,7 @@ async fn arrive(api: &Api, name: String) -> anyhow::Result<Person> {
         password: password.clone(),
     };
     let _: Accepted = api.command("register", None, &register).await?;
-    let login = Login { name, password, device: "bench".to_owned() };
+    let login = Login { name, password, device: "bench".to_owned(), reactivate: false };
     let tokens: Tokens = api.command("login", None, &login).await?;
     Ok(Person { user: tokens.user, token: tokens.access_token })
 }

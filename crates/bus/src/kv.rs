@@ -27,6 +27,8 @@ pub enum Name {
     Refresh,
     /// Sessions that were revoked lately.
     Revoked,
+    /// Whose a verified e-mail address is, by the keyed hash of the address.
+    Emails,
     /// What is good once and for a short time, by the hash of its handle.
     Challenges,
     /// Public keys, by key id.
@@ -37,8 +39,15 @@ pub enum Name {
 
 impl Name {
     /// Every bucket.
-    pub const ALL: [Self; 6] =
-        [Self::Credentials, Self::Refresh, Self::Revoked, Self::Challenges, Self::Jwks, Self::Snapshots];
+    pub const ALL: [Self; 7] = [
+        Self::Credentials,
+        Self::Emails,
+        Self::Refresh,
+        Self::Revoked,
+        Self::Challenges,
+        Self::Jwks,
+        Self::Snapshots,
+    ];
 
     /// The bucket's name.
     #[must_use]
@@ -47,6 +56,7 @@ impl Name {
             Self::Credentials => "CREDENTIALS",
             Self::Refresh => "REFRESH",
             Self::Revoked => "REVOKED",
+            Self::Emails => "EMAILS",
             Self::Challenges => "CHALLENGES",
             Self::Jwks => "JWKS",
             Self::Snapshots => "SNAPSHOTS",

@@ -153,6 +153,7 @@ impl Api {
             name: name.to_owned(),
             password: password.expose_secret().to_owned(),
             device: device.to_owned(),
+            reactivate: false,
         };
         Ok(match self.post("/v1/commands/login", &body, None).await? {
             LoggedIn::Tokens(tokens) => LoginStep::Open(Session::new(self.clone(), tokens)),

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use chasqui_events::{
     Timestamp, UserId,
-    account::{AccountEvent, GlobalRole, Operator, Reinstated, RoleChanged, Suspended},
+    account::{
+        AccountEvent, Deactivated, GlobalRole, Operator, Reactivated, Reinstated, RoleChanged, Suspended,
+    },
 };
 
 use crate::{Permission, Rejection, name};
@@ -62,7 +64,11 @@ impl Roles {
             AccountEvent::RoleChanged(RoleChanged { user, role, .. }) => {
                 self.0.insert(*user, *role);
             }
-            AccountEvent::Suspended(_) | AccountEvent::Reinstated(_) | AccountEvent::OperatorActed(_) => {}
+            AccountEvent::Suspended(_)
+            | AccountEvent::Reinstated(_)
+            | AccountEvent::Deactivated(_)
+            | AccountEvent::Reactivated(_)
+            | AccountEvent::OperatorActed(_) => {}
         }
     }
 
@@ -82,6 +88,7 @@ impl Roles {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     suspended: Option<Suspension>,
+    deactivated: bool,
 }
 
 /// That somebody may not act.
@@ -101,6 +108,8 @@ impl Account {
                 self.suspended = Some(Suspension { until: *until, reason: reason.clone() });
             }
             AccountEvent::Reinstated(_) => self.suspended = None,
+            AccountEvent::Deactivated(_) => self.deactivated = true,
+            AccountEvent::Reactivated(_) => self.deactivated = false,
             AccountEvent::RoleChanged(_) | AccountEvent::OperatorActed(_) => {}
         }
     }
@@ -114,7 +123,30 @@ impl Account {
     /// Whether its user may log in and go on with a session at a moment.
     #[must_use]
     pub fn may_act(&self, now: Timestamp) -> bool {
-        self.suspension(now).is_none()
+        !self.deactivated && self.suspension(now).is_none()
+    }
+
+    /// Whether its user may come back at a moment, who had deactivated it.
+    #[must_use]
+    pub fn may_come_back(&self, now: Timestamp) -> bool {
+        self.deactivated && self.suspension(now).is_none()
+    }
+
+    /// Its user does not want to be here for now; `None` when that is so already.
+    ///
+    /// # Errors
+    /// [`Rejection::LastAdmin`]: the last admin has to appoint another one first.
+    pub fn deactivate(&self, user: UserId, last_admin: bool) -> Result<Option<AccountEvent>, Rejection> {
+        if last_admin {
+            return Err(Rejection::LastAdmin);
+        }
+        Ok((!self.deactivated).then_some(AccountEvent::Deactivated(Deactivated { user })))
+    }
+
+    /// Its user comes back; `None` when they are here.
+    #[must_use]
+    pub fn reactivate(&self, user: UserId) -> Option<AccountEvent> {
+        self.deactivated.then_some(AccountEvent::Reactivated(Reactivated { user }))
     }
 }
 
@@ -223,7 +255,11 @@ impl Case<'_> {
 pub const fn is_about_roles(event: &AccountEvent) -> bool {
     match event {
         AccountEvent::RoleChanged(_) => true,
-        AccountEvent::Suspended(_) | AccountEvent::Reinstated(_) | AccountEvent::OperatorActed(_) => false,
+        AccountEvent::Suspended(_)
+        | AccountEvent::Reinstated(_)
+        | AccountEvent::Deactivated(_)
+        | AccountEvent::Reactivated(_)
+        | AccountEvent::OperatorActed(_) => false,
     }
 }
 

@@ -137,3 +137,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whoever_went_may_come_back_unless_suspended_meanwhile() {
+    let mut account = Account::default();
+    assert_eq!(account.reactivate(user(2)), None);
+    assert_eq!(account.deactivate(user(2), true), Err(Rejection::LastAdmin));
+    let gone = account.deactivate(user(2), false).unwrap().unwrap();
+    account.apply(&gone);
+    assert!(!account.may_act(NOW) && account.may_come_back(NOW));
+    assert_eq!(account.deactivate(user(2), false), Ok(None), "they are gone");
+    let reason = "because".to_owned();
+    let suspension = Suspended { user: user(2), until: Some(LATER), reason, operator: None };
+    account.apply(&AccountEvent::Suspended(suspension));
+    assert!(!account.may_come_back(NOW) && account.may_come_back(LATER));
+    account.apply(&account.reactivate(user(2)).unwrap());
+    assert!(!account.may_act(NOW) && account.may_act(LATER), "coming back ends no suspension");
+}

@@ -59,6 +59,8 @@ impl Entry {
             AccountEvent::Reinstated(e) => {
                 (e.operator.as_ref(), name, Some(e.user), String::new(), Some(&e.reason))
             }
+            AccountEvent::Deactivated(e) => (None, name, Some(e.user), String::new(), None),
+            AccountEvent::Reactivated(e) => (None, name, Some(e.user), String::new(), None),
             AccountEvent::OperatorActed(e) => {
                 (Some(&e.operator), e.act.as_str(), None, e.arguments.join(" "), e.reason.as_ref())
             }

@@ -134,6 +134,22 @@ pub fn nobody() -> UserId {
     UserId::new(Timestamp(0), [0; 10])
 }
 
+/// `user.deactivated`: its user does not want to be here for now. Nobody logs in until they come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deactivated {
+    /// Who.
+    pub user: UserId,
+}
+
+/// `user.reactivated`: its user has come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reactivated {
+    /// Who.
+    pub user: UserId,
+}
+
 family! {
     /// What can be decided about an account, and what operators do.
     AccountEvent {
@@ -145,5 +161,9 @@ family! {
         Reinstated(Reinstated) = "user.reinstated" v 1,
         /// Somebody used the operator's credential.
         OperatorActed(OperatorActed) = "operator.acted" v 1,
+        /// Somebody does not want to be here for now.
+        Deactivated(Deactivated) = "user.deactivated" v 1,
+        /// Somebody has come back.
+        Reactivated(Reactivated) = "user.reactivated" v 1,
     }
 }

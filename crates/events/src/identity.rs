@@ -48,6 +48,8 @@ pub enum CredentialPart {
     Totp,
     /// The recovery codes.
     RecoveryCodes,
+    /// The verified e-mail address.
+    Email,
 }
 
 /// What became of it.

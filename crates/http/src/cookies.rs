@@ -31,7 +31,8 @@ const REFRESH: &str = "/v1/commands/refresh";
 /// Answers that may hold tokens, or end a session, are those of commands.
 const COMMANDS: &str = "/v1/commands/";
 /// Commands after which the caller's session is over.
-const ENDING: [&str; 2] = ["/v1/commands/logout", "/v1/commands/revoke_all_sessions"];
+const ENDING: [&str; 3] =
+    ["/v1/commands/logout", "/v1/commands/revoke_all_sessions", "/v1/commands/deactivate"];
 /// Answers with tokens are far smaller.
 const LARGEST_ANSWER: usize = 1 << 20;
 

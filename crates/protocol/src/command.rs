@@ -138,12 +138,15 @@ pub struct NewCodes {
 }
 
 /// How the caller logs in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnFactors {
     /// There is an authenticator application.
     pub totp: bool,
     /// Recovery codes that were not used yet.
     pub recovery_codes_left: usize,
+    /// The verified e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -166,7 +169,7 @@ macro_rules! undisclosed {
     )+ };
 }
 
-undisclosed! { SecondFactorAsked FactorProof TotpEnrolment NewCodes }
+undisclosed! { SecondFactorAsked FactorProof TotpEnrolment NewCodes OwnFactors }
 
 /// A field that is marked `=> secret` is not shown by `Debug`: whatever prints a command, to a log or in a panic, prints
 /// neither secrets nor what people say.
@@ -240,6 +243,9 @@ commands! {
         /// What the client calls itself.
         #[serde(default)]
         device: String => secret,
+        /// Come back to an account that one has deactivated.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        reactivate: bool,
     }
     /// Finish a login that asks for a second factor.
     LoginSecondFactor {
@@ -265,6 +271,43 @@ commands! {
         id: CommandId,
         /// The new user name.
         name: String,
+    }
+    /// Leave for now: nobody logs in to the account until its owner comes back by a login with `reactivate`.
+    Deactivate {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The password.
+        password: String => secret,
+    }
+    /// Give oneself an e-mail address, another one, or none. It counts once it is verified.
+    ChangeEmail {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The address; absent for none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        email: Option<String> => secret,
+        /// The password; needed unless the login is recent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<String> => secret,
+    }
+    /// Show that one reads the mails to an address.
+    VerifyEmail {
+        /// The token from the mail.
+        token: String => secret,
+    }
+    /// Ask for a mail with which the password can be reset.
+    RequestPasswordReset {
+        /// The address.
+        email: String => secret,
+    }
+    /// Set another password by the token from a mail.
+    ResetPassword {
+        /// The token from the mail.
+        token: String => secret,
+        /// The password from now on.
+        new_password: String => secret,
     }
     /// Begin to set up an authenticator application.
     EnrolTotp {

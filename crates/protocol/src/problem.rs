@@ -93,6 +93,8 @@ codes! {
     TargetNotAMember = "target-not-a-member", 409, "That user is not a member";
     /// The name is taken.
     NameTaken = "name-taken", 409, "The name is taken";
+    /// Another account has the address.
+    EmailTaken = "email-taken", 409, "The e-mail address is taken";
     /// The only owner cannot go.
     LastOwner = "last-owner", 409, "The room needs an owner";
     /// Not possible in a direct conversation.
@@ -127,6 +129,8 @@ codes! {
     TooMany = "too-many", 429, "Too many at once";
     /// A defect of the server.
     Internal = "internal", 500, "Something went wrong inside";
+    /// The operator has not set up what this needs.
+    NotConfigured = "not-configured", 501, "This server is not set up for this";
     /// A store or the log does not answer.
     Unavailable = "unavailable", 503, "Temporarily unavailable";
     /// The projection has not reached the position that was demanded.

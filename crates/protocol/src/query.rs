@@ -354,10 +354,13 @@ pub struct Profile {
     /// Who.
     #[schema(value_type = uuid::Uuid)]
     pub user: UserId,
-    /// The name, as typed at registration.
+    /// The name that they go by, as typed.
     pub name: String,
     /// What to show; empty for the name itself.
     pub display_name: String,
+    /// They have deactivated their account: they are not here for now.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub deactivated: bool,
 }
 
 /// One of the caller's sessions: everything that came from one login.

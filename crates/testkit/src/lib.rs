@@ -33,6 +33,7 @@ mod person;
 mod process;
 mod proxy;
 mod seen;
+mod smtp;
 mod stack;
 mod tls;
 
@@ -49,5 +50,6 @@ pub use proxy::{
     nats_wire::NatsMessage,
 };
 pub use seen::{Message, Seen};
+pub use smtp::{Mail, SmtpSink};
 pub use stack::Stack;
 pub use tls::{Authority, Issued, TlsProxy};

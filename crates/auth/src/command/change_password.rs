@@ -68,12 +68,20 @@ pub(crate) async fn handle(
     }
     let reason = RevocationReason::PasswordChanged;
     sessions::revoke_all(auth, &caller.trace, user, Some(caller.identity.session), reason).await?;
-    auth.record_credential_change(caller, id, CredentialPart::Password, CredentialChange::Replaced).await?;
+    auth.record_credential_change(
+        caller.identity.user,
+        &caller.trace,
+        id,
+        CredentialPart::Password,
+        CredentialChange::Replaced,
+    )
+    .await?;
+    auth.notice(kept.credential.email, CredentialPart::Password, CredentialChange::Replaced);
     Ok(Accepted::default())
 }
 
 /// What others know of the owner of a credential.
-async fn known_of(auth: &Inner, kept: &Kept) -> Result<Vec<String>, Problem> {
+pub(super) async fn known_of(auth: &Inner, kept: &Kept) -> Result<Vec<String>, Problem> {
     let holder = auth.holder(&kept.credential.name).await?;
     Ok(holder.map(|holder| vec![holder.name, holder.display_name]).unwrap_or_default())
 }

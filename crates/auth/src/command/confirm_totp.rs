@@ -52,11 +52,12 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ConfirmTotp) 
             Problem::new(Code::WrongCode, detail)
         })?;
         let factors = if had { factors } else { factors.with_recovery(codes.clone()) };
-        Ok((Some(Credential { factors, ..credential.clone() }), had))
+        Ok((Some(Credential { factors, ..credential.clone() }), (had, credential.email.clone())))
     };
-    let had = credential::change(auth, caller.identity.user, confirmed).await?;
+    let (had, email) = credential::change(auth, caller.identity.user, confirmed).await?;
     let how = if had { CredentialChange::Replaced } else { CredentialChange::Added };
-    auth.record_credential_change(caller, id, CredentialPart::Totp, how).await?;
+    auth.record_credential_change(caller.identity.user, &caller.trace, id, CredentialPart::Totp, how).await?;
+    auth.notice(email, CredentialPart::Totp, how);
     let shown = if had { Vec::new() } else { shown };
     Ok(NewCodes { recovery_codes: shown.iter().map(|code| code.to_string()).collect() })
 }

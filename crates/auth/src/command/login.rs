@@ -23,7 +23,7 @@ use crate::{
     password::Verdict,
     refusal,
     serve::measured,
-    service::{Auth, Inner},
+    service::{Auth, Inner, new_id},
     sessions,
 };
 
@@ -59,7 +59,7 @@ pub(crate) async fn handle(
     ClientAddress(address): ClientAddress,
     command: Login,
 ) -> Result<LoggedIn, Problem> {
-    let Login { name, password, device } = command;
+    let Login { name, password, device, reactivate } = command;
     let password = SecretString::from(password);
     check_device(&device, auth.limits.name_chars)?;
     let name = auth.name_key.token(&name);
@@ -70,8 +70,8 @@ pub(crate) async fn handle(
     let hash = kept.as_ref().map(|kept| kept.credential.password.clone());
     let account = auth.account(user).await?;
     let verdict = auth.passwords.verify(password.clone(), hash).await?;
-    let may_act = account.may_act();
-    let (Some(holder), Some(kept), Verdict::Right { outdated }, true) = (holder, kept, verdict, may_act)
+    let may_enter = account.may_enter(reactivate);
+    let (Some(holder), Some(kept), Verdict::Right { outdated }, true) = (holder, kept, verdict, may_enter)
     else {
         return Err(refused());
     };
@@ -81,7 +81,7 @@ pub(crate) async fn handle(
         Standing::Current if outdated => renew(auth, user, &kept, password).await,
         Standing::Current => {}
     }
-    let login = PendingLogin { user, name, device, address };
+    let login = PendingLogin { user, name, device, address, reactivate };
     if kept.credential.factors.any() {
         return ask_second_factor(auth, &kept, login).await;
     }
@@ -90,9 +90,12 @@ pub(crate) async fn handle(
 
 /// Opens the session of a login that has proved everything.
 pub(crate) async fn open(auth: &Inner, trace: &TraceContext, login: PendingLogin) -> Result<Tokens, Problem> {
-    let PendingLogin { user, name, device, address } = login;
+    let PendingLogin { user, name, device, address, reactivate } = login;
     // Not before: whoever knows the password only must not guess codes without end.
     auth.rates.logged_in(&name, address).await;
+    if reactivate {
+        auth.change_own_account(trace, new_id(), user, |account, _| Ok(account.reactivate(user))).await?;
+    }
     let tokens = sessions::open(auth, trace, user, name, Origin { device, address }).await?;
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "ok").increment(1);
     Ok(tokens)

@@ -44,7 +44,9 @@ pub(crate) async fn handle(
     command: LoginSecondFactor,
 ) -> Result<Tokens, Problem> {
     let LoginSecondFactor { handle, proof } = command;
-    let Purpose::Login(pending) = challenge::attempt(auth, &handle).await?;
+    let Purpose::Login(pending) = challenge::attempt(auth, &handle).await? else {
+        return Err(challenge::expired());
+    };
     let judge = |credential: &Credential| {
         let (factors, refused) = match credential.factors.prove(&proof, Timestamp(now_ms())) {
             Proved::Right(factors) => (Some(factors), None),
@@ -59,7 +61,7 @@ pub(crate) async fn handle(
     }
     challenge::spend(auth, &handle).await?;
     // It may have been suspended since the first step.
-    if !auth.account(pending.user).await?.may_act() {
+    if !auth.account(pending.user).await?.may_enter(pending.reactivate) {
         return Err(login::refused());
     }
     login::open(auth, trace, pending).await

@@ -54,7 +54,15 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: RemoveTotp) -
         Ok((changed, is_change))
     };
     if credential::change(auth, caller.identity.user, removed).await? {
-        auth.record_credential_change(caller, id, CredentialPart::Totp, CredentialChange::Removed).await?;
+        auth.record_credential_change(
+            caller.identity.user,
+            &caller.trace,
+            id,
+            CredentialPart::Totp,
+            CredentialChange::Removed,
+        )
+        .await?;
+        auth.notice(kept.credential.email, CredentialPart::Totp, CredentialChange::Removed);
     }
     Ok(Accepted::default())
 }

@@ -59,6 +59,7 @@ pub(crate) async fn handle(
     };
     credential::change(auth, caller.identity.user, renewed).await?;
     let (what, how) = (CredentialPart::RecoveryCodes, CredentialChange::Replaced);
-    auth.record_credential_change(caller, id, what, how).await?;
+    auth.record_credential_change(caller.identity.user, &caller.trace, id, what, how).await?;
+    auth.notice(kept.credential.email, what, how);
     Ok(NewCodes { recovery_codes: shown.iter().map(|code| code.to_string()).collect() })
 }

@@ -7,6 +7,7 @@ use chasqui_backends::{NatsOptions, NatsServer};
 use chasqui_bus::{
     Bus, BusRole, Log, NatsSettings,
     command::{Incoming, Reply},
+    kv::{Bucket, Name},
     subject,
     topology::{self, Topology},
 };
@@ -69,6 +70,14 @@ impl Installation {
         let folder = self.secrets.path().join("other");
         secrets::init(&folder).unwrap();
         folder.join(secrets::SIGNING_KEY)
+    }
+
+    /// Removes everything that is only kept for a while.
+    pub(crate) async fn forget_challenges(&self) {
+        let challenges = Bucket::open(self.bus(BusRole::Auth).await, Name::Challenges);
+        for key in challenges.keys().await.unwrap() {
+            challenges.delete(&key).await.unwrap();
+        }
     }
 
     /// What happened to a user, in order.

@@ -8,6 +8,8 @@
 )]
 
 mod accounts;
+mod deactivation;
+mod email;
 mod factors;
 mod installation;
 mod keys;

@@ -7,7 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
-use chasqui_auth::serve;
+use chasqui_auth::{Auth, serve};
 use chasqui_http::{Bounds, Proxies, shell};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
@@ -65,6 +65,11 @@ pub(crate) async fn ask(
 }
 
 pub(crate) async fn app(installation: &Installation) -> Router {
+    served(installation, &installation.auth().await)
+}
+
+/// The routes of a role, within the shell.
+pub(crate) fn served(installation: &Installation, auth: &Auth) -> Router {
     let http = &installation.config.http;
     let bounds = Bounds {
         body_bytes: 65_536,
@@ -74,7 +79,7 @@ pub(crate) async fn app(installation: &Installation) -> Router {
         proxies: Proxies { trusted: http.trusted_proxies.clone(), header: http.forwarded_header },
         cookies: None,
     };
-    shell(installation.auth().await.routes(), Router::new(), &bounds)
+    shell(auth.routes(), Router::new(), &bounds)
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$KV.REFRESH.{id}", &[Auth]),
         ("$KV.REVOKED.{id}", &[Auth]),
         ("$KV.CHALLENGES.{id}", &[Auth]),
+        ("$KV.EMAILS.{id}", &[Auth]),
         ("$KV.JWKS.{id}", &[Auth]),
         ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
         ("$JS.API.INFO", &[Admin]),
@@ -237,7 +238,7 @@ async fn nobody_else_reads_a_secret_bucket() {
     let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
     let secret: Vec<String> =
         secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();
-    assert_eq!(secret.len(), 3);
+    assert_eq!(secret.len(), 4);
     for role in BusRole::ALL {
         let mut raw = Raw::connect(&nats, role).await;
         for bucket in &secret {

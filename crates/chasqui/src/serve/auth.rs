@@ -40,6 +40,7 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     process.documented = std::mem::take(&mut process.documented).merge(auth.routes());
     process.watch("auth", vec![Need::Bus(bus.clone())]);
     sweep(process, auth.clone());
+    errands(process, auth.clone());
     let (stop, asked) = (process.commands_may_stop(), auth.clone());
     process.tasks.spawn_critical("auth.operators", async move {
         let handler = move |incoming| {
@@ -60,6 +61,18 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+/// What commands leave behind: mail to users.
+fn errands(process: &Process<'_>, auth: Auth) {
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn_service("auth.errands", async move {
+        tokio::select! {
+            () = auth.run_errands() => {}
+            () = shutdown.requested() => {}
+        }
+        Ok(())
+    });
 }
 
 fn sweep(process: &Process<'_>, auth: Auth) {

@@ -8,6 +8,7 @@ use chasqui_bus::{
 };
 use chasqui_events::{
     Partition, SessionId, UserId,
+    account::{AccountEvent, Deactivated},
     identity::{
         DirectClaimed, IdentityEvent, ProfileChanged, Registered, Renamed as NameChanged, RevocationReason,
         SessionOpened, SessionRevoked,
@@ -201,6 +202,11 @@ async fn people_names_sessions_and_pairs() {
         let found = model.user_by_name(name).await.unwrap().unwrap();
         assert_eq!((found.user, found.name.as_str()), (bob, "Bobby"), "by {name}");
     }
+    assert!(!model.profile(bob).await.unwrap().unwrap().deactivated);
+    let gone = fact(bob, 0, AccountEvent::Deactivated(Deactivated { user: bob }));
+    let at = auth.append(Append::fact(subject::ident_account(bob), &gone)).await.unwrap().seq;
+    model.wait_for(Stream::Ident, at, LONG).await.unwrap();
+    assert!(model.profile(bob).await.unwrap().unwrap().deactivated);
     assert_eq!(model.direct(bob, alice).await.unwrap(), Some(room.id));
     assert_eq!(model.conversation(bob, room.id).await.unwrap().unwrap().peer, Some(alice));
     assert_eq!(model.revoked_sessions(&[session]).await.unwrap(), vec![]);

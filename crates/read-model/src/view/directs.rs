@@ -34,6 +34,8 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::Deactivated(_)
+            | AccountEvent::Reactivated(_)
             | AccountEvent::OperatorActed(_),
         )
         | Fact::Message(MessageEvent::Posted(_))

@@ -127,6 +127,8 @@ pub(crate) fn apply(
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::Deactivated(_)
+            | AccountEvent::Reactivated(_)
             | AccountEvent::OperatorActed(_),
         ) => 0,
     }

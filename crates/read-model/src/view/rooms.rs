@@ -148,6 +148,8 @@ impl RoomDoc {
                 AccountEvent::RoleChanged(_)
                 | AccountEvent::Suspended(_)
                 | AccountEvent::Reinstated(_)
+                | AccountEvent::Deactivated(_)
+                | AccountEvent::Reactivated(_)
                 | AccountEvent::OperatorActed(_),
             ) => None,
         }

@@ -49,6 +49,8 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::Deactivated(_)
+            | AccountEvent::Reactivated(_)
             | AccountEvent::OperatorActed(_),
         )
         | Fact::Message(MessageEvent::Posted(_))

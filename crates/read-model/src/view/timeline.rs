@@ -76,6 +76,8 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::Deactivated(_)
+            | AccountEvent::Reactivated(_)
             | AccountEvent::OperatorActed(_),
         ) => return None,
     };

@@ -9,8 +9,12 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document, doc};
 use chasqui_domain::name;
 use chasqui_events::{
-    Envelope, Fact, UserId, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
-    receipts::ReceiptEvent, room::RoomEvent,
+    Envelope, Fact, UserId,
+    account::{AccountEvent, Deactivated, Reactivated},
+    identity::IdentityEvent,
+    message::MessageEvent,
+    receipts::ReceiptEvent,
+    room::RoomEvent,
 };
 use chasqui_protocol::query::Profile;
 use futures::TryStreamExt as _;
@@ -61,6 +65,12 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
             // A field of its own, which goes before the first name whatever the order in which they are applied.
             change.set.insert("renamed", &renamed.name);
             changes.names.push((name::folded(&renamed.name), renamed.user));
+        }
+        Fact::Account(AccountEvent::Deactivated(Deactivated { user })) => {
+            changes.users.entry(*user).or_default().set.insert("deactivated", true);
+        }
+        Fact::Account(AccountEvent::Reactivated(Reactivated { user })) => {
+            changes.users.entry(*user).or_default().set.insert("deactivated", false);
         }
         Fact::Identity(
             IdentityEvent::CredentialChanged(_)
@@ -152,5 +162,6 @@ fn read(document: &Document) -> Result<Option<Profile>, ReadError> {
         user: fields.user("_id")?,
         name: fields.text(if fields.has("renamed") { "renamed" } else { "name" })?.to_owned(),
         display_name: fields.text("display")?.to_owned(),
+        deactivated: document.get_bool("deactivated").unwrap_or_default(),
     }))
 }

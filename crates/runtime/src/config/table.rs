@@ -194,8 +194,29 @@ configuration! {
         /// Names of the users whose logins have the right to import: to register authors without a password and
         /// to record what they said and when. A list; in the environment separated by commas.
         importers: Vec<String> as Names = "";
+        /// Where users find the application: the links in mails begin with it, and carry their secret behind a `#`,
+        /// where no server sees it.
+        public_url: String as Text = "http://127.0.0.1:8080";
         /// Shortest time between two looks for a signing key that is not known yet.
         jwks_reload_ms: Duration as Millis = "5000" in 100..=600_000;
+    }
+
+    /// Mail to users: to verify an address, to reset a password, and to tell of changes. Without `smtp.url` what needs
+    /// mail is refused with the code `not-configured`.
+    smtp: Smtp {
+        /// The server that takes mails: `smtps://user:password@host` (TLS from the first byte),
+        /// `smtp://user:password@host?tls=required` (STARTTLS), or `smtp://host` without encryption.
+        url: Option<SecretString> as Optional<Secret> = "";
+        /// The sender, such as `Chasqui <no-reply@example.org>`.
+        from: String as Text = "Chasqui <no-reply@localhost>";
+        /// How long one attempt to hand a mail over may take.
+        timeout_ms: Duration as Millis = "10000" in 100..=120_000;
+        /// Pause before a mail that was not taken is tried again; each further one is twice as long. After six
+        /// attempts it is given up, and counted.
+        retry_ms: Duration as Millis = "2000" in 10..=600_000;
+        /// Most mails that wait. Where that is full, resets and verifications are refused as `too-many`, and notices
+        /// are dropped and counted.
+        queue: usize as Whole = "256" in 1..=65_536;
     }
 
     /// The WebSocket edge.

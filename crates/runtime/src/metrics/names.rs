@@ -83,6 +83,8 @@ names! {
     describe_counter AUTH_LOGINS_TOTAL = "chasqui_auth_logins_total", "Logins, by `outcome`.";
     describe_counter AUTH_REFRESHES_TOTAL = "chasqui_auth_refreshes_total",
         "Refreshes, by `outcome` (rotated, repeated, reuse, expired).";
+    describe_counter MAILS_TOTAL = "chasqui_mails_total",
+        "Mails to users, by `outcome` (`sent`, `given_up`, `queue_full`).";
     describe_histogram AUTH_HASH_SECONDS = "chasqui_auth_hash_seconds",
         "Time to hash a password, waiting for a slot included.";
 }

@@ -1,0 +1,67 @@
+//! `reset_password`: set another password by the token from a mail.
+//!
+//! Who reads the mailbox may choose a password; a second factor stays, and is asked for at the next login.
+
+use axum::extract::State;
+use chasqui_events::identity::{CredentialChange, CredentialPart, RevocationReason};
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{Accepted, Problem, command::ResetPassword};
+use chasqui_runtime::telemetry::TraceContext;
+use secrecy::SecretString;
+
+use super::change_password::known_of;
+use crate::{
+    caller::Trace,
+    challenge::{self, Purpose},
+    credential::{self, Credential},
+    refusal,
+    serve::measured,
+    service::{Auth, Inner, new_id},
+    sessions,
+};
+
+/// Reset a password
+///
+/// All sessions end. A second factor stays.
+#[utoipa::path(
+    post, path = "/v1/commands/reset_password", tag = "identity", request_body = ResetPassword,
+    responses(
+        (status = 200, description = "The new password is good", body = Accepted),
+        (status = 400, description = "`malformed`, `size`, `weak-password`: the token can be used again", body = Problem),
+        (status = 401, description = "`challenge-expired`", body = Problem),
+        (status = 409, description = "`busy`", body = Problem),
+        (status = 429, description = "`too-many`", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(auth): State<Auth>,
+    Trace(trace): Trace,
+    Json(command): Json<ResetPassword>,
+) -> Result<Json<Accepted>, Refusal> {
+    Ok(Json(measured("reset_password", handle(&auth.0, &trace, command)).await?))
+}
+
+pub(crate) async fn handle(
+    auth: &Inner,
+    trace: &TraceContext,
+    command: ResetPassword,
+) -> Result<Accepted, Problem> {
+    let ResetPassword { token, new_password } = command;
+    let Purpose::ResetPassword { user } = challenge::attempt(auth, &token).await? else {
+        return Err(challenge::expired());
+    };
+    let kept = credential::load(auth, user).await?.ok_or_else(challenge::expired)?;
+    let about = known_of(auth, &kept).await?;
+    let new = SecretString::from(new_password);
+    let password = auth.passwords.hash(new, kept.credential.asked(), about).await?;
+    let changed = Credential { password, password_changed_by: None, ..kept.credential.clone() };
+    challenge::spend(auth, &token).await?;
+    if !credential::replace(auth, user, &kept, &changed).await? {
+        return Err(refusal::busy());
+    }
+    sessions::revoke_all(auth, trace, user, None, RevocationReason::PasswordChanged).await?;
+    let (what, how) = (CredentialPart::Password, CredentialChange::Replaced);
+    auth.record_credential_change(user, trace, new_id(), what, how).await?;
+    auth.notice(changed.email, what, how);
+    Ok(Accepted::default())
+}

@@ -1,0 +1,86 @@
+//! `verify_email`: show that one reads the mails to an address.
+//!
+//! The address is claimed first, by making its key in the bucket `EMAILS`; then the credential learns of it; then the
+//! token is spent. Whatever is cut off in between is done by the same token again.
+
+use axum::extract::State;
+use bytes::Bytes;
+use chasqui_bus::kv::KvError;
+use chasqui_events::{
+    UserId,
+    identity::{CredentialChange, CredentialPart},
+};
+use chasqui_http::{Json, Refusal};
+use chasqui_protocol::{Accepted, Code, Problem, command::VerifyEmail};
+use chasqui_runtime::telemetry::TraceContext;
+
+use crate::{
+    caller::Trace,
+    challenge::{self, Purpose},
+    credential::{self, Credential},
+    email, errand, refusal,
+    serve::measured,
+    service::{Auth, Inner, new_id},
+};
+
+/// Verify an e-mail address
+///
+/// By the token that was sent to it. From now on it can reset the password, and notices go to it.
+#[utoipa::path(
+    post, path = "/v1/commands/verify_email", tag = "identity", request_body = VerifyEmail,
+    responses(
+        (status = 200, description = "The address is verified", body = Accepted),
+        (status = 400, description = "`malformed`", body = Problem),
+        (status = 401, description = "`challenge-expired`", body = Problem),
+        (status = 409, description = "`email-taken`", body = Problem),
+    )
+)]
+pub(crate) async fn endpoint(
+    State(auth): State<Auth>,
+    Trace(trace): Trace,
+    Json(command): Json<VerifyEmail>,
+) -> Result<Json<Accepted>, Refusal> {
+    Ok(Json(measured("verify_email", handle(&auth.0, &trace, command)).await?))
+}
+
+pub(crate) async fn handle(
+    auth: &Inner,
+    trace: &TraceContext,
+    command: VerifyEmail,
+) -> Result<Accepted, Problem> {
+    let VerifyEmail { token } = command;
+    let Purpose::VerifyEmail { user, address } = challenge::attempt(auth, &token).await? else {
+        return Err(challenge::expired());
+    };
+    claim(auth, user, &address).await?;
+    let verified = |credential: &Credential| {
+        let with = Credential { email: Some(address.clone()), ..credential.clone() };
+        Ok((Some(with), credential.email.clone()))
+    };
+    let before = credential::change(auth, user, verified).await?;
+    challenge::spend(auth, &token).await?;
+    let same = |before: &String| email::as_name(before) == email::as_name(&address);
+    if let Some(before) = before.as_ref().filter(|before| !same(before)) {
+        let key = auth.name_key.token(&email::as_name(before));
+        auth.emails.delete(&key).await.map_err(|error| refusal::not_kept(&error))?;
+    }
+    let how = if before.is_some() { CredentialChange::Replaced } else { CredentialChange::Added };
+    auth.record_credential_change(user, trace, new_id(), CredentialPart::Email, how).await?;
+    auth.notice(before, CredentialPart::Email, how);
+    Ok(Accepted::default())
+}
+
+/// Claims an address for a user: the first one has it.
+async fn claim(auth: &Inner, user: UserId, address: &str) -> Result<(), Problem> {
+    let key = auth.name_key.token(&email::as_name(address));
+    match auth.emails.create(&key, Bytes::from(user.to_string())).await {
+        Ok(_) => Ok(()),
+        Err(KvError::Conflict) if errand::holder(auth, address).await? == Some(user) => Ok(()),
+        Err(KvError::Conflict) => {
+            let detail =
+                "another account has this address; remove it there, or reset that account's password";
+            Err(Problem::new(Code::EmailTaken, detail))
+        }
+        Err(error) => Err(refusal::not_kept(&error)),
+    }
+}

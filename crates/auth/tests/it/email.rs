@@ -1,0 +1,174 @@
+//! E-mail: verified addresses, resets and notices, with a real mail server at the other end.
+
+use std::time::Duration;
+
+use axum::Router;
+use chasqui_auth::Auth;
+use chasqui_protocol::{Code, command::Tokens};
+use chasqui_testkit::SmtpSink;
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::{
+    installation::{self, Installation, PASSWORD, login, new_id, register},
+    over_http::{self, ask},
+};
+
+const NEW: &str = "seven llamas cross a ridge";
+
+struct Office {
+    installation: Installation,
+    sink: SmtpSink,
+    auth: Auth,
+    app: Router,
+    errands: JoinHandle<()>,
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        self.errands.abort();
+    }
+}
+
+impl Office {
+    async fn open(queue: usize) -> Self {
+        let (mut installation, sink) = (Installation::start().await, SmtpSink::start().await);
+        installation.config.smtp.url = Some(sink.url().into());
+        installation.config.smtp.retry_ms = Duration::from_millis(10);
+        installation.config.smtp.queue = queue;
+        "https://chat.example.org/".clone_into(&mut installation.config.auth.public_url);
+        let auth = installation.auth().await;
+        let app = over_http::served(&installation, &auth);
+        let runner = auth.clone();
+        let errands = tokio::spawn(async move { runner.run_errands().await });
+        Self { installation, sink, auth, app, errands }
+    }
+
+    async fn post(&self, name: &str, token: Option<&str>, body: Value) -> (u16, Value) {
+        ask(&self.app, "POST", &format!("/v1/commands/{name}"), token, Some(body)).await
+    }
+
+    /// Somebody new; their access token.
+    async fn somebody(&self, name: &str) -> String {
+        register(&self.auth, name).await.unwrap();
+        login(&self.auth, name).await.access_token
+    }
+
+    async fn asks_for(&self, token: &str, address: &str) {
+        let (status, problem) =
+            self.post("change_email", Some(token), json!({"id": new_id(), "email": address})).await;
+        assert_eq!(status, 200, "{problem}");
+    }
+
+    /// Gives somebody a verified address; `mails` were taken before.
+    async fn verifies(&self, token: &str, address: &str, mails: usize) {
+        self.asks_for(token, address).await;
+        let mail = self.sink.mail(mails + 1).await;
+        let (status, problem) = self.post("verify_email", None, json!({"token": mail.token()})).await;
+        assert_eq!(status, 200, "{problem}");
+    }
+
+    async fn address_of(&self, token: &str) -> Value {
+        ask(&self.app, "GET", "/v1/me/factors", Some(token), None).await.1["email"].clone()
+    }
+}
+
+#[tokio::test]
+async fn an_address_counts_once_its_mailbox_has_answered_and_resets_the_password() {
+    let office = Office::open(16).await;
+    let token = office.somebody("Ana").await;
+    office.asks_for(&token, "Ana@Example.org").await;
+    let mail = office.sink.mail(1).await;
+    assert_eq!(mail.to, ["Ana@Example.org"]);
+    assert!(mail.text.contains("https://chat.example.org/verify-email#token="), "{}", mail.text);
+    assert_eq!(office.address_of(&token).await, Value::Null, "not yet");
+    let verify = json!({"token": mail.token()});
+    let reset_by_it = json!({"token": mail.token(), "new_password": NEW});
+    assert_eq!(office.post("reset_password", None, reset_by_it).await.0, 401, "a token is for one purpose");
+    assert_eq!(office.post("verify_email", None, verify.clone()).await.0, 200);
+    assert_eq!(office.address_of(&token).await, "Ana@Example.org");
+    let (status, problem) = office.post("verify_email", None, verify).await;
+    assert_eq!((status, &problem["code"]), (401, &json!("challenge-expired")), "once");
+
+    let other = login(&office.auth, "Ana").await;
+    let asked = office.post("request_password_reset", None, json!({"email": "ana@example.org"})).await;
+    let mail = office.sink.mail(2).await;
+    let reset = |password: &str| json!({"token": mail.token(), "new_password": password});
+    let (status, problem) = office.post("reset_password", None, reset("short")).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("weak-password")), "the token is still good");
+    assert_eq!(office.post("reset_password", None, reset(NEW)).await.0, 200);
+    assert_eq!(office.post("reset_password", None, reset(NEW)).await.0, 401, "once");
+    let body = json!({"refresh_token": other.refresh_token});
+    let ended = installation::ask::<Tokens>(&office.auth, "refresh", body, None).await.unwrap_err();
+    assert_eq!(ended.code, Code::RefreshRejected, "all sessions end");
+    let good = async |password: &str| {
+        let body = json!({"name": "Ana", "password": password});
+        installation::ask::<Tokens>(&office.auth, "login", body, None).await.is_ok()
+    };
+    assert_eq!((good(PASSWORD).await, good(NEW).await), (false, true));
+    assert!(office.sink.mail(3).await.text.contains("The password of your account"), "she is told");
+
+    // Nobody's address: the same answer, and no mail.
+    let nobody = office.post("request_password_reset", None, json!({"email": "nobody@example.org"})).await;
+    assert_eq!(nobody, asked);
+    office.verifies(&office.somebody("Ben").await, "ben@example.org", 3).await;
+    assert_eq!(office.sink.mails().len(), 4, "errands are run in order, and that one came to nothing");
+}
+
+#[tokio::test]
+async fn an_address_is_for_one_account_and_free_again_when_it_is_given_up() {
+    let office = Office::open(16).await;
+    let (ana, ben) = (office.somebody("Ana").await, office.somebody("Ben").await);
+    office.verifies(&ana, "both@example.org", 0).await;
+    // The same answer as for any address; only the mailbox learns more. (Written otherwise, for the quiet minute.)
+    office.installation.forget_challenges().await;
+    office.asks_for(&ben, "BOTH@example.org").await;
+    let token = office.sink.mail(2).await.token();
+    let (status, problem) = office.post("verify_email", None, json!({"token": token})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("email-taken")));
+    assert_eq!(office.post("change_email", Some(&ana), json!({"id": new_id()})).await.0, 200);
+    assert!(office.sink.mail(3).await.text.contains("was removed"), "told to the old address");
+    assert_eq!(office.post("verify_email", None, json!({"token": token})).await.0, 200, "free again");
+    assert_eq!(
+        (office.address_of(&ana).await, office.address_of(&ben).await),
+        (Value::Null, json!("both@example.org"))
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_is_asked_again_and_one_that_is_silent_fills_the_queue() {
+    let office = Office::open(2).await;
+    let ana = office.somebody("Ana").await;
+    office.sink.refuse(2);
+    office.verifies(&ana, "ana@example.org", 0).await;
+    office.sink.fall_silent();
+    let mut refused = 0;
+    for n in 0..20 {
+        let body = json!({"id": new_id(), "email": format!("ana{n}@example.org")});
+        let (status, problem) = office.post("change_email", Some(&ana), body).await;
+        if status == 429 {
+            assert_eq!(problem["code"], "too-many");
+            refused += 1;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(refused > 0, "the queue has a bound");
+    assert_eq!(office.address_of(&ana).await, "ana@example.org", "nothing else is held up");
+}
+
+#[tokio::test]
+async fn without_a_mail_server_it_is_said_so() {
+    let installation = Installation::start().await;
+    let (auth, app) = (installation.auth().await, over_http::app(&installation).await);
+    register(&auth, "Ana").await.unwrap();
+    let token = login(&auth, "Ana").await.access_token;
+    let change = json!({"id": new_id(), "email": "ana@example.org"});
+    for (name, body) in
+        [("change_email", change), ("request_password_reset", json!({"email": "x@example.org"}))]
+    {
+        let path = format!("/v1/commands/{name}");
+        let (status, problem) = ask(&app, "POST", &path, Some(&token), Some(body)).await;
+        assert_eq!((status, &problem["code"]), (501, &json!("not-configured")), "{name}");
+    }
+}
