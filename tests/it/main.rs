@@ -7,6 +7,7 @@
 mod bad_input;
 mod canaries;
 mod chaos;
+mod cookies;
 mod cursor;
 mod described_api;
 mod direct;
