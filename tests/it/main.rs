@@ -27,6 +27,7 @@ mod receipts;
 mod reconnect;
 mod removed_member;
 mod room;
+mod sealed;
 mod sessions;
 mod silent_partition;
 mod slow_reader;

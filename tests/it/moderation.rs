@@ -9,7 +9,7 @@ use chasqui_bus::{
 };
 use chasqui_client::Event;
 use chasqui_events::{
-    Envelope, RoomId,
+    Envelope, RoomId, Text,
     message::{MessageEvent, Posted},
     room::Kind,
 };
@@ -97,7 +97,11 @@ async fn a_message_from_before_the_mute_that_comes_after_it_is_void() {
     let basis = beto.items(room).last().unwrap().seq;
     ana.client.mute(room, beto.id, None, None).await.unwrap();
     let id = beto.client.new_id();
-    let event = MessageEvent::Posted(Posted { body: "too late".to_owned(), replies_to: vec![] });
+    let event = MessageEvent::Posted(Posted {
+        body: Text::Plain("too late".to_owned()),
+        size: 8,
+        replies_to: vec![],
+    });
     let fact = Envelope { id, at: beto.client.now(), by: beto.id, basis, import: None, event };
     let log = Log::new(stack.bus(BusRole::CommandApi).await);
     log.append(Append::fact(subject::room(room, Lane::Msg), &fact)).await.unwrap();

@@ -9,7 +9,7 @@ use chasqui_bus::{
 };
 use chasqui_client::Event;
 use chasqui_events::{
-    Envelope, RoomId,
+    Envelope, RoomId, Text,
     message::{MessageEvent, Posted},
 };
 use chasqui_protocol::{
@@ -122,7 +122,11 @@ async fn a_message_that_does_not_stand_is_taken_back() {
     }));
     ana.client.remove(room, beto.id).await.unwrap();
     let id = beto.client.new_id();
-    let event = MessageEvent::Posted(Posted { body: "too late".to_owned(), replies_to: vec![] });
+    let event = MessageEvent::Posted(Posted {
+        body: Text::Plain("too late".to_owned()),
+        size: 8,
+        replies_to: vec![],
+    });
     let fact = Envelope { id, at: beto.client.now(), by: beto.id, basis, import: None, event };
     let log = Log::new(stack.bus(BusRole::CommandApi).await);
     log.append(Append::fact(subject::room(room, Lane::Msg), &fact)).await.unwrap();

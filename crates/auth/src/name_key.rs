@@ -16,6 +16,12 @@ pub struct NameKey(Hmac<Sha256>);
 /// The key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NameKeyError {
+    /// There is none.
+    #[error(
+        "auth.name_key_file is not set; names cannot be claimed or found without it, and `chasqui admin secrets init` \
+         makes one"
+    )]
+    NotConfigured,
     /// It cannot be read.
     #[error("auth.name_key_file: {0} cannot be read: {1}")]
     Unreadable(String, std::io::Error),
@@ -37,6 +43,14 @@ impl NameKey {
     #[must_use]
     pub fn new(key: &[u8; Self::BYTES]) -> Self {
         Self(Hmac::new_from_slice(key).expect("HMAC takes keys of every length"))
+    }
+
+    /// Reads the key that is configured.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn configured(auth: &chasqui_runtime::config::Auth) -> Result<Self, NameKeyError> {
+        Self::load(auth.name_key_file.as_deref().ok_or(NameKeyError::NotConfigured)?)
     }
 
     /// Reads a key file.

@@ -4,6 +4,7 @@ use chasqui_bus::{
     kv::KvError,
     log::{AppendError, LogError},
 };
+use chasqui_crypto::{KeyError, Owner, SealError};
 use chasqui_domain::Rejection;
 use chasqui_protocol::{Code, Problem};
 
@@ -62,6 +63,27 @@ pub fn not_kept(error: &KvError) -> Problem {
             tracing::error!(%error, "a bucket refuses an operation");
             Problem::new(Code::Internal, "the store of credentials and sessions refused this")
         }
+    }
+}
+
+/// A key cannot be had now, so that nothing can be opened or sealed with it.
+#[must_use]
+pub fn no_key(error: &KeyError) -> Problem {
+    tracing::warn!(%error, "a key cannot be had");
+    Problem::new(Code::Unavailable, "the keys to what is sealed do not answer; try again")
+        .retry_after_ms(SOON)
+}
+
+/// Something could not be sealed, and was not recorded.
+#[must_use]
+pub fn not_sealed(error: &SealError) -> Problem {
+    match error {
+        SealError::Key(error) => no_key(error),
+        SealError::Destroyed(Owner::Room(_)) => rejected(&Rejection::RoomNotFound),
+        SealError::Destroyed(Owner::User(_)) => {
+            Problem::new(Code::Forbidden, "this account was erased, and says nothing any more")
+        }
+        SealError::TooLong => Problem::new(Code::TooLarge, "this is too long to be sealed"),
     }
 }
 

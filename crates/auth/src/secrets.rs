@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chasqui_crypto::KekFile;
 use chasqui_runtime::clock::random_bytes;
 use zeroize::Zeroizing;
 
@@ -16,6 +17,8 @@ use crate::{name_key::NameKey, signing::SigningKey};
 pub const SIGNING_KEY: &str = "signing_key.pem";
 /// The key under which names become subjects.
 pub const NAME_KEY: &str = "name.key";
+/// The key-encryption keys, which wrap the keys of rooms and users.
+pub const KEK: &str = "kek.keys";
 /// The passwords of the NATS users, as environment variables that the server's configuration and the programs
 /// both read.
 pub const NATS_ENVIRONMENT: &str = "nats.env";
@@ -55,7 +58,13 @@ pub fn init(directory: &Path) -> Result<Vec<Outcome>, InitError> {
     let signing_key =
         SigningKey::generate_pem().ok_or_else(|| io::Error::other("the system gives no randomness"));
     let signing_key = signing_key.map_err(fail(&directory.join(SIGNING_KEY)))?;
-    [(SIGNING_KEY, signing_key), (NAME_KEY, name_key()), (NATS_ENVIRONMENT, nats_environment())]
+    let files = [
+        (SIGNING_KEY, signing_key),
+        (NAME_KEY, name_key()),
+        (KEK, key_encryption_key()),
+        (NATS_ENVIRONMENT, nats_environment()),
+    ];
+    files
         .into_iter()
         .map(|(name, text)| {
             let file = directory.join(name);
@@ -68,6 +77,12 @@ pub fn init(directory: &Path) -> Result<Vec<Outcome>, InitError> {
 fn name_key() -> Zeroizing<String> {
     let key = Zeroizing::new(random_bytes::<{ NameKey::BYTES }>());
     Zeroizing::new(format!("{}\n", hex::encode(*key)))
+}
+
+fn key_encryption_key() -> Zeroizing<String> {
+    let head =
+        "# <id> <key>: the last line wraps, all of them unwrap. Without these nothing sealed can be read.\n";
+    Zeroizing::new([head, &KekFile::new_line(&format!("kek-{}", hex::encode(random_bytes::<4>())))].concat())
 }
 
 fn nats_environment() -> Zeroizing<String> {
@@ -92,6 +107,7 @@ fn write_new(file: &Path, text: &str) -> io::Result<bool> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use chasqui_crypto::KekSource;
     use pretty_assertions::assert_eq;
 
     use super::*;
@@ -103,20 +119,21 @@ mod tests {
         let made = init(&directory).unwrap();
         assert!(made.iter().all(|outcome| matches!(outcome, Outcome::Created(_))), "{made:?}");
         let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
-        let before = [SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT].map(read);
-        for name in [SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT] {
+        let before = [SIGNING_KEY, NAME_KEY, KEK, NATS_ENVIRONMENT].map(read);
+        for name in [SIGNING_KEY, NAME_KEY, KEK, NATS_ENVIRONMENT] {
             let permissions = fs::metadata(directory.join(name)).unwrap().permissions().mode();
             assert_eq!(permissions & 0o777, 0o600, "{name}");
         }
         SigningKey::load(&directory.join(SIGNING_KEY)).unwrap();
         NameKey::load(&directory.join(NAME_KEY)).unwrap();
+        KekFile::load(KekSource::File(directory.join(KEK))).unwrap();
         for user in NATS_USERS {
-            assert!(before[2].contains(&format!("CHASQUI_NATS_PASSWORD_{user}=p")), "{user}");
+            assert!(before[3].contains(&format!("CHASQUI_NATS_PASSWORD_{user}=p")), "{user}");
         }
 
         let again = init(&directory).unwrap();
         assert!(again.iter().all(|outcome| matches!(outcome, Outcome::Kept(_))), "{again:?}");
-        assert_eq!([SIGNING_KEY, NAME_KEY, NATS_ENVIRONMENT].map(read), before);
+        assert_eq!([SIGNING_KEY, NAME_KEY, KEK, NATS_ENVIRONMENT].map(read), before);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use chasqui_bus::{
     log::{Append, AppendError, Appended},
     subject,
 };
+use chasqui_crypto::{Opened, Owner, Place, Sealer, Spot};
 use chasqui_domain::Limits;
 use chasqui_events::{
-    CommandId, Envelope, Import, Seq, SessionId, Timestamp, UserId,
+    CommandId, Envelope, Import, Seq, SessionId, Text, Timestamp, UserId,
     identity::{CredentialChange, CredentialChanged, CredentialPart, IdentityEvent},
 };
 use chasqui_limiter::Rates;
@@ -29,6 +30,7 @@ use crate::{
     family::{Lifetimes, RefreshToken},
     identity::{Identity, Scope, Scopes},
     jwks,
+    keys::{KeysError, keyring},
     mail::{BadMail, Mailer},
     name_key::{NameKey, NameKeyError},
     password::{Passwords, Unusable},
@@ -54,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) jwks: Bucket,
     pub(crate) passwords: Passwords,
     pub(crate) name_key: NameKey,
+    pub(crate) sealer: Sealer,
     pub(crate) verifier: Verifier,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
@@ -83,6 +86,9 @@ pub enum StartError {
     /// The name key cannot be used.
     #[error(transparent)]
     NameKey(#[from] NameKeyError),
+    /// Nothing can be sealed.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// Passwords cannot be taken as configured.
     #[error(transparent)]
     Passwords(#[from] Unusable),
@@ -103,11 +109,12 @@ impl Auth {
         let auth = &config.auth;
         let file = |path: &Option<_>, key| path.clone().ok_or(StartError::NotConfigured(key));
         let signing_key = SigningKey::load(&file(&auth.signing_key_file, "auth.signing_key_file")?)?;
-        let name_key = NameKey::load(&file(&auth.name_key_file, "auth.name_key_file")?)?;
+        let name_key = NameKey::configured(auth)?;
         let passwords = Passwords::new(auth)?;
         let jwks = Bucket::open(bus.clone(), Name::Jwks);
         jwks::publish(&jwks, signing_key.public()).await?;
         Ok(Self(Arc::new(Inner {
+            sealer: Sealer::new(keyring(config, bus.clone())?, config.crypto.seals_per_epoch),
             importers: auth.importers.iter().map(|name| name_key.token(name)).collect(),
             log: Log::new(bus.clone()),
             credentials: Bucket::open(bus.clone(), Name::Credentials),
@@ -166,9 +173,9 @@ pub(crate) struct Holder {
     pub(crate) seq: Seq,
     pub(crate) user: UserId,
     /// The name as typed.
-    pub(crate) name: String,
+    pub(crate) name: Text,
     /// What was to be shown instead, when this was a registration.
-    pub(crate) display_name: String,
+    pub(crate) display_name: Text,
 }
 
 /// A fact about a user that is to be recorded.
@@ -196,7 +203,7 @@ impl Inner {
             IdentityEvent::Registered(registered) => {
                 (registered.user, registered.name, registered.display_name)
             }
-            IdentityEvent::Renamed(renamed) => (renamed.user, renamed.name, String::new()),
+            IdentityEvent::Renamed(renamed) => (renamed.user, renamed.name, Text::EMPTY),
             IdentityEvent::ProfileChanged(_)
             | IdentityEvent::CredentialChanged(_)
             | IdentityEvent::SessionOpened(_)
@@ -204,6 +211,33 @@ impl Inner {
             | IdentityEvent::DirectClaimed(_) => return Ok(None),
         };
         Ok(Some(Holder { claimed_by: fact.id, seq: stored.seq, user, name, display_name }))
+    }
+
+    /// Makes a user's key, unless there is one. It comes before the claim of the name: whoever exists has a key.
+    pub(crate) async fn make_key(&self, user: UserId) -> Result<(), Problem> {
+        let made = self.sealer.keyring().ensure(Owner::User(user), Timestamp(now_ms())).await;
+        made.map(drop).map_err(|error| refusal::no_key(&error))
+    }
+
+    /// Destroys a user's key.
+    pub(crate) async fn destroy_key(&self, user: UserId) -> Result<(), Problem> {
+        let destroyed = self.sealer.keyring().destroy(Owner::User(user), Timestamp(now_ms())).await;
+        destroyed.map_err(|error| refusal::no_key(&error))
+    }
+
+    /// Opens something personal; nothing when it was erased.
+    pub(crate) async fn opened(&self, spot: Spot, text: Text) -> Result<String, Problem> {
+        match self.sealer.keyring().open_text(&Place::Personal(spot), text).await {
+            Ok(Opened::Text(text)) => Ok(text),
+            Ok(Opened::Erased | Opened::Damaged) => Ok(String::new()),
+            Err(error) => Err(refusal::no_key(&error)),
+        }
+    }
+
+    /// Seals something personal.
+    pub(crate) async fn seal(&self, spot: Spot, text: &str) -> Result<Text, Problem> {
+        let sealed = self.sealer.seal_text(&Place::Personal(spot), text, Timestamp(now_ms())).await;
+        sealed.map_err(|error| refusal::not_sealed(&error))
     }
 
     /// Appends a fact to the stream `IDENT`.

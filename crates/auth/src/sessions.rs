@@ -8,6 +8,7 @@ use chasqui_bus::{
     kv::{Bucket, Entry, KvError},
     subject,
 };
+use chasqui_crypto::Spot;
 use chasqui_events::{
     SessionId, Timestamp, UserId,
     identity::{IdentityEvent, RevocationReason, SessionOpened, SessionRevoked},
@@ -50,6 +51,7 @@ pub(crate) async fn open(
     let family = Family::open(name, origin, &refresh, Timestamp(at));
     let created = lasting(auth, &family).create(&key(user, session), document(&family)).await;
     created.map_err(|error| refusal::not_kept(&error))?;
+    let device = auth.seal(Spot::device(user, session), &device).await?;
     let event = IdentityEvent::SessionOpened(SessionOpened { session, device });
     let subject = subject::ident_user(user);
     let record = Record { subject, id: new_id(), by: user, import: None, event, first: false, trace };

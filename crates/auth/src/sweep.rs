@@ -31,6 +31,7 @@ impl Auth {
                     .delete(&user.to_string())
                     .await
                     .map_err(|error| refusal::not_kept(&error))?;
+                auth.destroy_key(user).await?;
                 removed += 1;
             }
         }

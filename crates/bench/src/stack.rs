@@ -134,6 +134,7 @@ impl Stack {
             ("LOG_FILTER", "warn".to_owned()),
             ("AUTH_SIGNING_KEY_FILE", file("signing_key.pem")),
             ("AUTH_NAME_KEY_FILE", file("name.key")),
+            ("CRYPTO_KEK_FILE", file("kek.keys")),
             // Thousands of people are registered; passwords are not what is measured.
             ("AUTH_ARGON2_MEMORY_KIB", "8".to_owned()),
             ("AUTH_ARGON2_ITERATIONS", "1".to_owned()),

@@ -37,6 +37,8 @@ impl ApiError {
 
 pub(crate) const NO_MESSAGE: u64 = 10_037;
 pub(crate) const NO_STREAM: u64 = 10_059;
+pub(crate) const NO_SEQUENCE: u64 = 10_043;
+pub(crate) const NOT_DELETED: u64 = 10_057;
 pub(crate) const NO_CONSUMER: u64 = 10_014;
 
 /// The `error` member of JetStream's answers.

@@ -35,11 +35,15 @@ pub enum Name {
     Jwks,
     /// Snapshots of rooms, by room.
     Snapshots,
+    /// Wrapped keys of rooms, by room.
+    RoomKeys,
+    /// Wrapped keys of users, by user.
+    UserKeys,
 }
 
 impl Name {
     /// Every bucket.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Credentials,
         Self::Emails,
         Self::Refresh,
@@ -47,6 +51,8 @@ impl Name {
         Self::Challenges,
         Self::Jwks,
         Self::Snapshots,
+        Self::RoomKeys,
+        Self::UserKeys,
     ];
 
     /// The bucket's name.
@@ -60,6 +66,8 @@ impl Name {
             Self::Challenges => "CHALLENGES",
             Self::Jwks => "JWKS",
             Self::Snapshots => "SNAPSHOTS",
+            Self::RoomKeys => "ROOM_KEYS",
+            Self::UserKeys => "USER_KEYS",
         }
     }
 
@@ -131,6 +139,19 @@ struct Raw {
     data: String,
     #[serde(default)]
     hdrs: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Erase {
+    seq: Seq,
+    no_erase: bool,
+}
+
+/// Parsed for its error only: a refusal has no `success`.
+#[derive(Deserialize)]
+struct Erased {
+    #[serde(rename = "success")]
+    _success: bool,
 }
 
 #[derive(Serialize)]
@@ -229,6 +250,29 @@ impl Bucket {
     /// As [`Bucket::get`].
     pub async fn delete(&self, key: &str) -> Result<(), KvError> {
         self.write(key, Bytes::new(), None, Some("PURGE")).await.map(drop)
+    }
+
+    /// Overwrites the value of a key where it lies on the medium, and removes it; for buckets that allow it. May be
+    /// repeated.
+    ///
+    /// # Errors
+    /// [`KvError::Conflict`] when somebody wrote the key meanwhile, or as [`Bucket::get`].
+    pub async fn erase(&self, key: &str) -> Result<(), KvError> {
+        let Some(latest) = self.latest(key).await? else { return Ok(()) };
+        let api = format!("STREAM.MSG.DELETE.{}", self.name.stream());
+        let wanted = Erase { seq: latest.entry.revision, no_erase: false };
+        match jetstream::request::<Erased>(&self.bus, &api, &wanted).await {
+            Ok(_) => Ok(()),
+            // Of a repeated request, or because a newer value has taken its place.
+            Err(ApiError::Refused {
+                code: jetstream::NO_MESSAGE | jetstream::NO_SEQUENCE | jetstream::NOT_DELETED,
+                ..
+            }) => match self.latest(key).await? {
+                None => Ok(()),
+                Some(_) => Err(KvError::Conflict),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// All keys that have a value, in no order. Reads each of them.

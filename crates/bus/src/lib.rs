@@ -7,13 +7,14 @@
 //! - [`live`]: what JetStream republishes, and hints that are never stored;
 //! - [`consumer`]: the projector's ordered pull of one stream;
 //! - [`command`]: requests and replies between edge and command side;
-//! - [`kv`]: what must be forgettable;
+//! - [`kv`]: what must be forgettable; [`keys`]: the keys that seal, among it;
 //! - [`topology`]: streams and buckets as the files in `nats/` describe them;
 //! - [`subject`]: how all of it is named.
 
 pub mod command;
 pub mod consumer;
 pub mod event_store;
+pub mod keys;
 pub mod kv;
 pub mod live;
 pub mod log;

@@ -13,4 +13,4 @@ mod service;
 mod users;
 
 pub use routes::FindSent;
-pub use service::CommandApi;
+pub use service::{CommandApi, StartError};

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chasqui_auth::{Caller, Verifier, refusal};
+use chasqui_auth::{Caller, KeysError, Verifier, refusal};
 use chasqui_bus::{
     Bus, BusError, Log,
     event_store::{ExecuteError, LoadError, Outcome, RoomChange, RoomStore, StoreSettings},
 };
+use chasqui_crypto::{Keyring, Sealer};
 use chasqui_domain::{Limits, Rejection, RoomCommand, room::VersionedRoom};
 use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, UserId};
 use chasqui_limiter::Rates;
@@ -29,22 +30,35 @@ pub(crate) struct Inner {
     pub(crate) rates: Rates,
     pub(crate) heads: Heads,
     pub(crate) users: Users,
+    pub(crate) sealer: Sealer,
     partitions: u16,
     pub(crate) timeout: Duration,
+}
+
+/// The role cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The connection is gone.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// Nothing can be sealed.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 impl CommandApi {
     /// Opens the event store on a connection of the role `command-api`.
     ///
     /// # Errors
-    /// [`BusError::Closed`].
-    pub async fn build(config: &Config, bus: Bus, rates: Rates) -> Result<Self, BusError> {
+    /// See [`StartError`].
+    pub async fn build(config: &Config, bus: Bus, rates: Rates) -> Result<Self, StartError> {
         let settings = StoreSettings {
             max_rooms: u64::try_from(config.commands.cache_rooms).unwrap_or(u64::MAX),
             snapshot_every: config.snapshots.every,
             ..StoreSettings::default()
         };
         let log = Log::new(bus.clone());
+        let keyring = chasqui_auth::keyring(config, bus.clone())?;
         Ok(Self(Arc::new(Inner {
             rooms: RoomStore::open(bus.clone(), settings).await?,
             verifier: Verifier::new(&config.auth, &bus),
@@ -52,10 +66,17 @@ impl CommandApi {
             rates,
             heads: Heads::new(log.clone(), config.chat.partitions),
             users: Users::new(log.clone()),
+            sealer: Sealer::new(keyring, config.crypto.seals_per_epoch),
             partitions: config.chat.partitions,
             timeout: config.commands.timeout_ms,
             log,
         })))
+    }
+
+    /// The keys that it seals with.
+    #[must_use]
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        self.0.sealer.keyring()
     }
 
     /// How many rooms are in memory.

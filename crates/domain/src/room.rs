@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chasqui_events::{
     CommandId, Seq, Timestamp, UserId,
     account::GlobalRole,
-    message::Posted,
     room::{
         Created, FoundingMember, Kind, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted,
         MemberRemoved, MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, Role, RoomEvent,
@@ -217,24 +216,23 @@ impl Room {
         }
     }
 
-    /// Decides whether `asker` may post this; the message is not folded here.
+    /// Decides whether `asker` may post this. Whoever appends it seals the body; the message is not folded here.
     ///
     /// # Errors
     /// The reason why not.
     pub fn decide_post(
         &self,
         asker: Asker,
-        body: String,
-        replies_to: Vec<CommandId>,
+        body: &str,
+        replies_to: &[CommandId],
         limits: &Limits,
-    ) -> Result<Posted, Rejection> {
+    ) -> Result<(), Rejection> {
         Permission::Post.demand(self.member(asker.user)?.role)?;
         if let Some(Term { until }) = self.mute(asker.user, asker.at) {
             return Err(Rejection::Muted { until });
         }
         name::size("a message", "bytes", body.len(), 1, limits.body_bytes)?;
-        name::size("the list of answered messages", "entries", replies_to.len(), 0, limits.replies)?;
-        Ok(Posted { body, replies_to })
+        name::size("the list of answered messages", "entries", replies_to.len(), 0, limits.replies)
     }
 
     /// The caller as a member.

@@ -1,11 +1,12 @@
 //! The stream `IDENT`: who exists, which names are taken, which sessions are open, which pair has which room.
 //!
 //! A name is claimed by the one message that `ident.name.<hmac>` may hold first; the hmac keeps names out of
-//! subjects. `ident.direct.<lower>.<higher>` names the room of a pair in the same way.
+//! subjects. What is personal is sealed under its user's key (the events of version 2; version 1 held it as it was typed).
+//! `ident.direct.<lower>.<higher>` names the room of a pair in the same way.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RoomId, SessionId, UserId, envelope::family};
+use crate::{RoomId, SessionId, Text, UserId, envelope::family};
 
 /// `user.registered`, on the subject of the claimed name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,10 +15,10 @@ pub struct Registered {
     /// The new user.
     pub user: UserId,
     /// The name as typed; two names that differ only in case or in Unicode form are one.
-    pub name: String,
+    pub name: Text,
     /// What to show instead of the name, as typed; empty for the name itself.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub display_name: String,
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub display_name: Text,
 }
 
 /// `user.profile_changed`, on the user's subject.
@@ -25,7 +26,7 @@ pub struct Registered {
 #[serde(deny_unknown_fields)]
 pub struct ProfileChanged {
     /// The new display name; empty for the name itself.
-    pub display_name: String,
+    pub display_name: Text,
 }
 
 /// `user.renamed`, on the subject of the claimed name. The names that its user had before stay theirs.
@@ -35,7 +36,7 @@ pub struct Renamed {
     /// Whose name this is from now on.
     pub user: UserId,
     /// The name as typed.
-    pub name: String,
+    pub name: Text,
 }
 
 /// What somebody proves by who they are.
@@ -81,8 +82,8 @@ pub struct SessionOpened {
     /// The session.
     pub session: SessionId,
     /// What the client calls itself, for example `chasqui chat on laptop`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub device: String,
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub device: Text,
 }
 
 /// Why a session ended.
@@ -164,15 +165,15 @@ family! {
     /// What can happen on the stream `IDENT`.
     IdentityEvent {
         /// Somebody registered under a name.
-        Registered(Registered) = "user.registered" v 1,
+        Registered(Registered) = "user.registered" v 2,
         /// Somebody changed their profile.
-        ProfileChanged(ProfileChanged) = "user.profile_changed" v 1,
+        ProfileChanged(ProfileChanged) = "user.profile_changed" v 2,
         /// Somebody goes by another name.
-        Renamed(Renamed) = "user.renamed" v 1,
+        Renamed(Renamed) = "user.renamed" v 2,
         /// Somebody changed how they log in.
         CredentialChanged(CredentialChanged) = "user.credential_changed" v 1,
         /// Somebody logged in.
-        SessionOpened(SessionOpened) = "session.opened" v 1,
+        SessionOpened(SessionOpened) = "session.opened" v 2,
         /// A session ended before its time.
         SessionRevoked(SessionRevoked) = "session.revoked" v 1,
         /// A pair got its room.

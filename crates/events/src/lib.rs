@@ -17,6 +17,7 @@ pub mod message;
 pub mod place;
 pub mod receipts;
 pub mod room;
+mod sealed;
 pub mod time;
 pub mod upcast;
 
@@ -24,4 +25,5 @@ pub use envelope::{DecodeError, Envelope, Event, Import};
 pub use fact::Fact;
 pub use id::{CommandId, RoomId, SessionId, UserId};
 pub use place::{Partition, Position, Seq};
+pub use sealed::{Sealed, Text};
 pub use time::Timestamp;

@@ -4,16 +4,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Timestamp, envelope::family};
+use crate::{CommandId, Text, Timestamp, envelope::family};
 
 /// `message.posted`.
 ///
-/// Version 2. Version 1 could answer one message only (`reply_to`), see [`crate::upcast`].
+/// Version 3. Version 1 could answer one message only (`reply_to`); version 2 held the body as it was typed. See
+/// [`crate::upcast`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Posted {
-    /// The text as the author typed it.
-    pub body: String,
+    /// What was said: sealed, or as the author typed it where the fact is older than seals.
+    pub body: Text,
+    /// The length of what was said, in bytes of UTF-8.
+    pub size: u64,
     /// The messages of the same room that this one answers, by their ids; usually none or one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replies_to: Vec<CommandId>,
@@ -23,7 +26,7 @@ family! {
     /// What can happen on a room's message lane.
     MessageEvent {
         /// Somebody said something.
-        Posted(Posted) = "message.posted" v 2,
+        Posted(Posted) = "message.posted" v 3,
     }
 }
 

@@ -4,6 +4,11 @@
 //! never changed once a fact of its version exists; `golden/` holds such facts.
 
 mod message_posted_1;
+mod message_posted_2;
+mod session_opened_1;
+mod user_profile_changed_1;
+mod user_registered_1;
+mod user_renamed_1;
 
 use serde_json::{Value, value::RawValue};
 
@@ -12,7 +17,14 @@ use crate::DecodeError;
 type Step = fn(Value) -> Result<Value, serde_json::Error>;
 
 /// The steps: from which version of which type, and how.
-const STEPS: &[(&str, u32, Step)] = &[("message.posted", 1, message_posted_1::to_2)];
+const STEPS: &[(&str, u32, Step)] = &[
+    ("message.posted", 1, message_posted_1::to_2),
+    ("message.posted", 2, message_posted_2::to_3),
+    ("session.opened", 1, session_opened_1::to_2),
+    ("user.profile_changed", 1, user_profile_changed_1::to_2),
+    ("user.registered", 1, user_registered_1::to_2),
+    ("user.renamed", 1, user_renamed_1::to_2),
+];
 
 /// Lifts a payload from version `from` to version `to`.
 pub(crate) fn lift(

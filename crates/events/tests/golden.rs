@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use chasqui_events::{CommandId, Envelope, Event, Fact, message::MessageEvent};
+use chasqui_events::{CommandId, Envelope, Event, Fact, Text, message::MessageEvent};
 use pretty_assertions::assert_eq;
 
 fn golden() -> Vec<(String, u32, String)> {
@@ -46,13 +46,18 @@ fn golden_files_read_and_current_ones_write_the_same_bytes() {
 }
 
 #[test]
-fn a_first_version_message_is_lifted_to_the_second() {
-    let (.., text) =
-        golden().into_iter().find(|(name, version, _)| name == "message.posted" && *version == 1).unwrap();
-    let envelope = Envelope::<MessageEvent>::decode(text.as_bytes()).unwrap();
-    let MessageEvent::Posted(posted) = envelope.event;
+fn messages_of_older_versions_are_lifted_to_today() {
     let answered: CommandId = "01939e0b-2fff-7123-8456-a2b6e0c1d2e7".parse().unwrap();
-    assert_eq!(posted.replies_to, vec![answered]);
+    for old in [1, 2] {
+        let (.., text) = golden()
+            .into_iter()
+            .find(|(name, version, _)| name == "message.posted" && *version == old)
+            .unwrap();
+        let envelope = Envelope::<MessageEvent>::decode(text.as_bytes()).unwrap();
+        let MessageEvent::Posted(posted) = envelope.event;
+        assert_eq!(posted.body, Text::Plain("ñan, the road".to_owned()));
+        assert_eq!((posted.size, posted.replies_to), (14, vec![answered]));
+    }
 }
 
 #[test]

@@ -178,6 +178,9 @@ pub struct LastMessage {
     pub by: UserId,
     /// Its beginning, at most 120 characters.
     pub preview: String,
+    /// What was said was erased, and the preview is empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// Answers [`Query::Conversations`].
@@ -212,7 +215,7 @@ pub struct RoomMember {
     /// Who.
     #[schema(value_type = uuid::Uuid)]
     pub user: UserId,
-    /// Their name.
+    /// Their name; empty when it was erased.
     pub name: String,
     /// In it or only invited.
     pub standing: Standing,
@@ -354,13 +357,16 @@ pub struct Profile {
     /// Who.
     #[schema(value_type = uuid::Uuid)]
     pub user: UserId,
-    /// The name that they go by, as typed.
+    /// The name that they go by, as typed; empty when it was erased.
     pub name: String,
     /// What to show; empty for the name itself.
     pub display_name: String,
     /// They have deactivated their account: they are not here for now.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub deactivated: bool,
+    /// The account was erased, and nothing personal is left of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// One of the caller's sessions: everything that came from one login.

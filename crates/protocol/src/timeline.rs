@@ -41,8 +41,14 @@ pub enum Happening {
         /// The command id that its author gave it; unique together with room and author.
         #[schema(value_type = uuid::Uuid)]
         id: CommandId,
-        /// The text.
+        /// The text; empty when nobody can read it any more, see `erased` and `damaged`.
         body: String,
+        /// The text was erased, with its author's words or with the room.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        erased: bool,
+        /// What is recorded is not what was sealed; the operator's log says more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        damaged: bool,
         /// The messages that it answers, by their ids.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schema(value_type = Vec<uuid::Uuid>)]

@@ -2,22 +2,26 @@
 
 use std::{future::Future, sync::Arc, time::Duration, time::Instant};
 
-use chasqui_auth::GlobalRole;
-use chasqui_bus::Log;
+use chasqui_auth::{GlobalRole, KeysError, NameKey, NameKeyError, keyring, refusal};
+use chasqui_bus::{Bus, Log};
+use chasqui_crypto::Keyring;
 use chasqui_events::{CommandId, Position, RoomId, UserId};
 use chasqui_limiter::Rates;
 use chasqui_protocol::{
-    Accepted, Code, Problem,
+    Accepted, Code, Item, Problem,
     query::{Freshness, Query},
 };
-use chasqui_read_model::{ReadError, ReadModel};
+use chasqui_read_model::{ReadError, ReadModel, StoredItem};
 use chasqui_runtime::{config::Config, metrics::names};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::query::{
-    bans, conversation, conversations, history, members, message, profile, public_rooms, receipts,
-    user_by_name,
+use crate::{
+    opening,
+    query::{
+        bans, conversation, conversations, history, members, message, profile, public_rooms, receipts,
+        user_by_name,
+    },
 };
 
 /// How much and how long.
@@ -50,15 +54,63 @@ pub struct Reader(Arc<Inner>);
 struct Inner {
     model: ReadModel,
     log: Log,
+    secrets: Secrets,
     bounds: Bounds,
     rates: Rates,
+}
+
+/// What reads what is sealed.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// Opens it, with the keys of a role that may have them.
+    pub keyring: Arc<Keyring>,
+    /// Finds names, which the projections know by their claim tokens only; where nobody asks for names there is none.
+    pub names: Option<NameKey>,
+}
+
+impl Secrets {
+    /// As configured, over the connection of a role that may read keys.
+    ///
+    /// # Errors
+    /// When a key is not configured or cannot be used.
+    pub fn load(config: &Config, bus: Bus) -> Result<Self, SecretsError> {
+        let names = Some(NameKey::configured(&config.auth)?);
+        Ok(Self { keyring: keyring(config, bus)?, names })
+    }
+}
+
+/// What reads what is sealed cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// Nothing can be opened.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// No name can be found.
+    #[error(transparent)]
+    Names(#[from] NameKeyError),
 }
 
 impl Reader {
     /// A reader. The log is only asked how far its streams reach, so any role that may ask that will do.
     #[must_use]
-    pub fn new(model: ReadModel, log: Log, bounds: Bounds, rates: Rates) -> Self {
-        Self(Arc::new(Inner { model, log, bounds, rates }))
+    pub fn new(model: ReadModel, log: Log, secrets: Secrets, bounds: Bounds, rates: Rates) -> Self {
+        Self(Arc::new(Inner { model, log, secrets, bounds, rates }))
+    }
+
+    /// What opens.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.0.secrets.keyring
+    }
+
+    /// What finds names.
+    pub(crate) fn names(&self) -> Result<&NameKey, Problem> {
+        let missing = || Problem::new(Code::Internal, "this process does not look names up");
+        self.0.secrets.names.as_ref().ok_or_else(missing)
+    }
+
+    /// Opens entries of timelines.
+    pub(crate) async fn open(&self, items: Vec<StoredItem>) -> Result<Vec<Item>, Problem> {
+        opening::open(self.keyring(), items).await.map_err(|error| refusal::no_key(&error))
     }
 
     pub(crate) fn model(&self) -> &ReadModel {

@@ -178,7 +178,7 @@ impl Fold {
         }
         match &fact.body {
             Ok(envelope @ Envelope { event: Fact::Identity(event), .. }) => {
-                users::apply(envelope, &mut batch.users);
+                users::apply(subject, envelope, &mut batch.users);
                 sessions::apply(fact.seq, envelope, &mut batch.sessions);
                 directs::apply(envelope, &mut batch.writes);
                 notices::of_identity(batch, fact.seq, envelope.by, event);

@@ -14,6 +14,7 @@ pub mod checkpoint;
 pub mod error;
 pub mod fold;
 pub mod hot;
+mod item;
 pub mod model;
 pub mod notice;
 pub mod plan;
@@ -27,7 +28,10 @@ pub mod view;
 
 pub use checkpoint::Checkpoint;
 pub use error::{CommitError, ReadError, WaitError};
-pub use model::{HeadsSince, ReadModel, Slice, Visible};
+pub use item::{StoredHistory, StoredItem};
+pub use model::{
+    HeadsSince, ReadModel, Slice, StoredBans, StoredConversation, StoredMember, StoredMembers, Visible,
+};
 pub use notice::{Notice, NoticeKind};
 pub use settings::Settings;
 pub use store::Store;
@@ -35,3 +39,4 @@ pub use stream::Stream;
 pub use version::Version;
 pub use view::members::{Ban, MemberStanding, Membership, RoomMembers};
 pub use view::rooms::{RoomHeads, RoomInfo};
+pub use view::users::StoredProfile;

@@ -7,6 +7,8 @@ mod people;
 mod progress;
 mod wait;
 
+pub use people::{StoredBans, StoredConversation, StoredMember, StoredMembers};
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -14,11 +16,10 @@ use std::{
 };
 
 use chasqui_events::{RoomId, Seq};
-use chasqui_protocol::Item;
 use parking_lot::Mutex;
 
 use crate::{
-    Checkpoint, ReadError, RoomHeads, Settings, Store, Stream, Version,
+    Checkpoint, ReadError, RoomHeads, Settings, Store, StoredItem, Stream, Version,
     hot::Hot,
     version::Pointer,
     view::{
@@ -64,7 +65,7 @@ pub struct HeadsSince {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
     /// In log order.
-    pub items: Vec<Item>,
+    pub items: Vec<StoredItem>,
     /// There are no more after these.
     pub complete: bool,
     /// Nothing of the room is applied from here on; the log has it.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use bson::{Bson, Document};
 use chasqui_events::{RoomId, Seq, UserId};
-use chasqui_protocol::Item;
 
-use crate::{Notice, RoomHeads, view::Collection};
+use crate::{Notice, RoomHeads, StoredItem, view::Collection};
 
 /// One write of one document. Values are set, never incremented, so that a write may be done twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +67,7 @@ pub struct HotRoom {
     /// The timeline entry before the first of `items`, 0 for none.
     pub prev: Seq,
     /// The new timeline entries, in order.
-    pub items: Vec<Item>,
+    pub items: Vec<StoredItem>,
 }
 
 /// How the facts of a batch fared.

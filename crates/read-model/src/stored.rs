@@ -3,7 +3,7 @@
 
 use bson::{Binary, Bson, Document, spec::BinarySubtype};
 use chasqui_events::{
-    CommandId, Partition, RoomId, Seq, SessionId, Timestamp, UserId,
+    CommandId, Partition, RoomId, Sealed, Seq, SessionId, Text, Timestamp, UserId,
     room::{Kind, Role},
 };
 use uuid::Uuid;
@@ -28,6 +28,19 @@ pub(crate) fn command(id: CommandId) -> Bson {
 
 pub(crate) fn session(id: SessionId) -> Bson {
     uuid(id.as_uuid())
+}
+
+/// Sealed bytes as they are.
+pub(crate) fn sealed(sealed: &Sealed) -> Bson {
+    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: sealed.as_bytes().to_vec() })
+}
+
+/// A text as a fact holds it: text, or sealed bytes.
+pub(crate) fn text(text: &Text) -> Bson {
+    match text {
+        Text::Plain(text) => Bson::String(text.clone()),
+        Text::Sealed(bytes) => sealed(bytes),
+    }
 }
 
 /// Two ids as one key, ordered as the pair is.
@@ -133,6 +146,14 @@ impl<'a> Fields<'a> {
         self.document.get_str(field).map_err(|_| self.wrong(field))
     }
 
+    /// A text that may be sealed.
+    pub(crate) fn perhaps_sealed(&self, field: &str) -> Result<Text, ReadError> {
+        match self.document.get(field) {
+            Some(Bson::String(text)) => Ok(Text::Plain(text.clone())),
+            _ => self.sealed(field).map(Text::Sealed),
+        }
+    }
+
     pub(crate) fn inner(&self, field: &str) -> Result<Fields<'a>, ReadError> {
         let document = self.document.get_document(field).map_err(|_| self.wrong(field))?;
         Ok(Fields { collection: self.collection, document })
@@ -152,6 +173,10 @@ impl<'a> Fields<'a> {
             Some(Bson::Binary(binary)) => Ok(&binary.bytes),
             _ => Err(self.wrong(field)),
         }
+    }
+
+    pub(crate) fn sealed(&self, field: &str) -> Result<Sealed, ReadError> {
+        Ok(Sealed::new(self.bytes(field)?.to_vec()))
     }
 
     fn uuid(&self, field: &str) -> Result<Uuid, ReadError> {

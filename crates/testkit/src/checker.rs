@@ -16,8 +16,10 @@ mod expected;
 use std::collections::HashMap;
 
 use chasqui_client::Event;
+use chasqui_crypto::Keyring;
 use chasqui_events::{CommandId, RoomId, Seq, UserId};
 use chasqui_protocol::Item;
+use chasqui_query_api::opening;
 use chasqui_read_model::{ReadModel, Stream};
 
 use crate::{Message, PATIENCE, Person, Sent, Stack};
@@ -226,19 +228,25 @@ async fn check_views(
     rooms: &HashMap<RoomId, ExpectedRoom>,
     wrong: &mut Vec<String>,
 ) {
-    let views = stack.read_model().await;
+    let (views, keyring) = (stack.read_model().await, stack.keyring().await);
     for (stream, last) in heads {
         if let Err(error) = views.wait_for(*stream, *last, PATIENCE).await {
             wrong.push(format!("the projection of {stream} does not reach {last}: {error}"));
         }
     }
     for (id, room) in rooms {
-        check_timeline(&views, *id, room, wrong).await;
+        check_timeline(&views, &keyring, *id, room, wrong).await;
         check_marks(&views, *id, room, wrong).await;
     }
 }
 
-async fn check_timeline(views: &ReadModel, id: RoomId, room: &ExpectedRoom, wrong: &mut Vec<String>) {
+async fn check_timeline(
+    views: &ReadModel,
+    keyring: &Keyring,
+    id: RoomId,
+    room: &ExpectedRoom,
+    wrong: &mut Vec<String>,
+) {
     // From the beginning, which only MongoDB has, and the newest, which Redis should have.
     let near_the_end = room.entries.len().saturating_sub(20);
     for (from, who) in [(0, "all"), (near_the_end, "the newest entries")] {
@@ -247,7 +255,8 @@ async fn check_timeline(views: &ReadModel, id: RoomId, room: &ExpectedRoom, wron
         let expected = room.entries.get(from..).unwrap_or_default();
         match views.timeline_after(id, after, room.entries.len() + 10).await {
             Ok(slice) => {
-                let seen: Vec<Entry> = slice.items.iter().map(Entry::of).collect();
+                let items = opening::open(keyring, slice.items).await.unwrap();
+                let seen: Vec<Entry> = items.iter().map(Entry::of).collect();
                 compare(&format!("{who} of {id} in the views"), expected, &seen, wrong);
                 if !slice.complete || slice.held_at.is_some() {
                     wrong.push(format!("{id} in the views is not complete: held at {:?}", slice.held_at));

@@ -3,11 +3,12 @@
 mod ground;
 mod turn;
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use chasqui_backends::{MongoServer, NatsServer, RedisServer};
-use chasqui_bus::{Bus, BusRole, Log, NatsSettings};
+use chasqui_bus::{Bus, BusRole, Log, NatsSettings, keys::KeyBuckets};
 use chasqui_client::{Api, Endpoint, Options};
+use chasqui_crypto::{KekFile, KekSource, Keyring, Life};
 use chasqui_read_model::{ReadModel, Settings};
 use futures::future::join_all;
 use secrecy::SecretString;
@@ -179,6 +180,15 @@ impl Stack {
         let password = self.ground.password(role.user());
         let settings = NatsSettings::new(self.ground.nats.url(), role, password);
         Bus::connect(NatsSettings { ca_file: self.ground.authority(), ..settings }).await.unwrap()
+    }
+
+    /// The keys to what is sealed, as query-api may read them. Nothing is kept for longer than a moment, so that what is
+    /// erased does not open.
+    pub async fn keyring(&self) -> Keyring {
+        let store = KeyBuckets::open(self.bus(BusRole::QueryApi).await);
+        let kek = KekFile::load(KekSource::File(self.ground.secret("kek.keys"))).unwrap();
+        let life = Life { time: Duration::from_millis(100), number: 10_000 };
+        Keyring::new(Arc::new(store), Arc::new(kek), life)
     }
 
     /// The projections, as query-api and edges read them.

@@ -6,7 +6,7 @@ use std::{path::Path, time::Instant};
 
 use chasqui_bus::{BusRole, Log, log::Append, subject};
 use chasqui_events::{
-    CommandId, Envelope, Timestamp, UserId,
+    CommandId, Envelope, Text, Timestamp, UserId,
     identity::{IdentityEvent, ProfileChanged},
 };
 use chasqui_testkit::{Layout, LossyNats, Role, Rule, Stack};
@@ -46,7 +46,7 @@ async fn a_lossy_proxy_loses_what_it_is_told_to() {
         by: user,
         basis: 0,
         import: None,
-        event: IdentityEvent::ProfileChanged(ProfileChanged { display_name: String::new() }),
+        event: IdentityEvent::ProfileChanged(ProfileChanged { display_name: Text::EMPTY }),
     };
     let subject = subject::ident_user(user);
     let first = log.append(Append::fact(subject.clone(), &fact(1))).await.unwrap();

@@ -7,6 +7,7 @@ use std::{
 
 use chasqui_auth::Verifier;
 use chasqui_bus::{Bus, Log, live::Live};
+use chasqui_crypto::Keyring;
 use chasqui_events::{Partition, RoomId, Seq, UserId, receipts::Mark};
 use chasqui_limiter::Rates;
 use chasqui_protocol::ServerFrame;
@@ -33,6 +34,8 @@ pub(crate) struct Edge {
     pub(crate) verifier: Verifier,
     pub(crate) reader: Reader,
     pub(crate) rates: Rates,
+    /// Opens what is sealed.
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) readiness: Readiness,
     pub(crate) hub: Hub,
     pub(crate) listening: Listening,
@@ -74,12 +77,13 @@ pub(crate) struct Made {
     pub(crate) verifier: Verifier,
     pub(crate) reader: Reader,
     pub(crate) rates: Rates,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) readiness: Readiness,
 }
 
 impl Edge {
     pub(crate) fn new(made: Made) -> Arc<Self> {
-        let Made { settings, bus, read_model, verifier, reader, rates, readiness } = made;
+        let Made { settings, bus, read_model, verifier, reader, rates, keyring, readiness } = made;
         let window_ms = crate::settings::millis(settings.receipt_window);
         Arc::new(Self {
             clock: Clock::start(),
@@ -90,6 +94,7 @@ impl Edge {
             verifier,
             reader,
             rates,
+            keyring,
             readiness,
             hub: Hub::default(),
             listening: Listening::default(),

@@ -8,6 +8,8 @@
 //! Receipts only raise watermarks
 //! and wait for nothing.
 //!
+//! What is sealed comes opened ([`crate::unsealing`]); what could not be opened counts as lost, and is read again.
+//!
 //! Messages are judged here (`chasqui_domain::judgement`). What the machine cannot know it asks for as an [`Out`].
 
 mod fact;
@@ -22,25 +24,24 @@ mod tests;
 use std::collections::BTreeMap;
 
 use chasqui_bus::subject::Lane;
+use chasqui_crypto::Opened;
 use chasqui_domain::{VoidReason, judgement::forbids_posting};
 use chasqui_events::{
     CommandId, Envelope, RoomId, Seq, Timestamp, UserId,
-    message::MessageEvent,
     receipts::Mark,
     room::{MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberRemoved, RoomEvent},
 };
 use chasqui_protocol::Item;
 
+pub(crate) use self::{
+    fact::{Raw, Said, message_item, state_item},
+    lane::Missing,
+    people::{Heads, People},
+};
 use self::{
-    fact::Said,
     judging::{Judging, Ruling},
     lane::Track,
     receipts::Receipts,
-};
-pub(crate) use self::{
-    fact::{Raw, message_item, state_item},
-    lane::Missing,
-    people::{Heads, People},
 };
 
 /// What is to be done, in this order.
@@ -78,6 +79,7 @@ struct Waiting {
     lane: Lane,
     prev: Option<Seq>,
     said: Said,
+    opened: Option<Opened>,
     time: Timestamp,
     bytes: usize,
 }
@@ -287,7 +289,7 @@ impl Feed {
     /// that do not stand are taken back.
     pub(crate) fn rejudge(after: Seq, messages: &[Raw], states: &[Raw], out: &mut Vec<Out>) {
         for raw in messages {
-            let Said::Message(message) = Said::read(raw) else { continue };
+            let Said::Message(message) = &raw.said else { continue };
             let (author, basis) = (message.by, message.basis.max(after));
             if let Some(reason) = judging::by_lane(author, basis, message.recorded_at(), raw.seq, states) {
                 out.push(Out::Void { author, id: message.id, reason, pushed: true });
@@ -317,7 +319,8 @@ impl Feed {
         if raw.seq <= track.last {
             return;
         }
-        if full {
+        // What could not be opened now is read again from the log.
+        if full || raw.is_shut() {
             return track.know(raw.seq);
         }
         track.know(raw.prev.unwrap_or(0));
@@ -334,10 +337,10 @@ impl Feed {
         if raw.lane == Lane::State {
             self.msg.know(raw.seq);
         }
-        let bytes = raw.payload.len();
+        let Raw { lane, prev, bytes, time, .. } = *raw;
         self.waiting_bytes += bytes;
-        let waiting =
-            Waiting { lane: raw.lane, prev: raw.prev, said: Said::read(raw), time: raw.time, bytes };
+        let (said, opened) = (raw.said.clone(), raw.opened.clone());
+        let waiting = Waiting { lane, prev, said, opened, time, bytes };
         Some(self.waiting.entry(raw.seq).or_insert(waiting))
     }
 
@@ -405,13 +408,15 @@ impl Feed {
         self.head = self.head.max(seq);
         match front.said {
             Said::State(envelope) => self.pass_state(seq, &envelope, late, front.time, out),
-            Said::Message(envelope) => match reason {
-                Some(reason) => {
+            Said::Message(envelope) => {
+                if let Some(reason) = reason {
                     let (author, id) = (envelope.by, envelope.id);
                     out.push(Out::Void { author, id, reason, pushed: false });
+                } else {
+                    let item = message_item(self.room, seq, envelope, front.opened);
+                    self.pass_message(item, late, front.time, out);
                 }
-                None => self.pass_message(seq, envelope, late, front.time, out),
-            },
+            }
             Said::Receipts(_) => {}
             Said::Poison(_) => {
                 if self.poison.len() < MOST_POISON {
@@ -421,24 +426,12 @@ impl Feed {
         }
     }
 
-    fn pass_message(
-        &mut self,
-        seq: Seq,
-        envelope: Envelope<MessageEvent>,
-        late: bool,
-        time: Timestamp,
-        out: &mut Vec<Out>,
-    ) {
-        let author = envelope.by;
+    fn pass_message(&mut self, item: Item, late: bool, time: Timestamp, out: &mut Vec<Out>) {
+        let author = item.by;
         if self.is_large() {
-            self.receipts.note_author(seq, author);
+            self.receipts.note_author(item.seq, author);
         }
-        out.push(Out::Entry {
-            item: message_item(self.room, seq, envelope),
-            late,
-            author: Some(author),
-            time,
-        });
+        out.push(Out::Entry { item, late, author: Some(author), time });
     }
 
     fn pass_state(
@@ -505,12 +498,14 @@ impl Feed {
                 self.rcpt.know(prev);
             }
         }
-        match Said::read(raw) {
+        match &raw.said {
             Said::Receipts(envelope) => {
                 let large = self.is_large();
-                self.receipts.pass(seq, envelope.event, large, out);
+                self.receipts.pass(seq, envelope.event.clone(), large, out);
             }
-            Said::Poison(reason) => out.push(Out::Poison { lane: Lane::Rcpt, seq, reason }),
+            Said::Poison(reason) => {
+                out.push(Out::Poison { lane: Lane::Rcpt, seq, reason: reason.clone() });
+            }
             Said::State(_) | Said::Message(_) => {}
         }
     }

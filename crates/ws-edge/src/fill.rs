@@ -13,6 +13,7 @@ use crate::{
     edge::Edge,
     feed::{Feed, Missing, Raw},
     room::{Room, Wish},
+    unsealing,
 };
 
 /// Facts read at a time.
@@ -29,6 +30,8 @@ enum NotRead {
     Log(#[from] LogError),
     #[error(transparent)]
     Model(#[from] chasqui_read_model::ReadError),
+    #[error(transparent)]
+    Key(#[from] chasqui_crypto::KeyError),
     #[error(transparent)]
     Wait(#[from] chasqui_read_model::WaitError),
 }
@@ -71,7 +74,8 @@ async fn try_grant(edge: &Arc<Edge>, room: &Arc<Room>, wish: &Wish) -> Result<()
 }
 
 async fn fill(edge: &Arc<Edge>, room: &Arc<Room>, lane: Lane, missing: Missing) -> Result<(), NotRead> {
-    let facts = read_lane(edge, room.id(), lane, missing, CHUNK).await?;
+    let mut facts = read_lane(edge, room.id(), lane, missing, CHUNK).await?;
+    unsealing::open_all(edge, room.id(), &mut facts).await?;
     let reached = match facts.last() {
         Some(last) if facts.len() >= CHUNK => last.seq,
         Some(_) | None => missing.to,
@@ -116,7 +120,7 @@ async fn reread(edge: &Arc<Edge>, room: &Arc<Room>, seqs: &[Seq]) -> Result<(), 
     for seq in seqs {
         let slice = edge.read_model.timeline_after(room.id(), seq.saturating_sub(1), 1).await?;
         let items: Vec<_> = slice.items.into_iter().filter(|item| item.seq == *seq).collect();
-        room.push_late(edge, items);
+        room.push_late(edge, chasqui_query_api::opening::open(&edge.keyring, items).await?);
         pushed.push(*seq);
     }
     room.drive(edge, |feed, _| feed.reread(&pushed));
@@ -134,9 +138,9 @@ pub(crate) async fn read_lane(
     // The semaphore is never closed; without a permit the read is merely not bounded.
     let _permit = edge.fills.acquire().await.ok();
     let facts = edge.log.lane_range(&subject::room(room, lane), missing.after + 1, missing.to, most).await?;
-    Ok(facts.into_iter().map(|stored| raw(lane, stored)).collect())
+    Ok(facts.iter().map(|stored| raw(lane, stored)).collect())
 }
 
-fn raw(lane: Lane, stored: Stored) -> Raw {
-    Raw { lane, seq: stored.seq, prev: None, payload: stored.payload, time: stored.time }
+fn raw(lane: Lane, stored: &Stored) -> Raw {
+    Raw::new(lane, stored.seq, None, &stored.payload, stored.time)
 }

@@ -4,8 +4,8 @@
 //! [`session`] decides what one client is sent, [`outbox`] bounds what waits for it, [`cursor`] and [`verified`] say
 //! where it resumes, [`receipts`] gathers what it acknowledges.
 //!
-//! Around them moves the I/O: [`accept`] and [`socket`] speak WebSocket, [`listening`], [`opening`] and [`fill`] bring
-//! what a feed needs, [`resume`] brings a client up to date, [`tick`] finds what was lost unseen, [`notices`], [`typing`] and
+//! Around them moves the I/O: [`accept`] and [`socket`] speak WebSocket, [`listening`], [`unsealing`] opens
+//! what is sealed, [`opening`] and [`fill`] bring what a feed needs, [`resume`] brings a client up to date, [`tick`] finds what was lost unseen, [`notices`], [`typing`] and
 //! [`presence`] follow hints, [`receipt_sender`] records receipts, [`drain`] ends it all. [`room`] and [`hub`] hold
 //! the two sides together.
 //!
@@ -44,6 +44,7 @@ mod slices;
 mod socket;
 mod tick;
 mod typing;
+mod unsealing;
 mod verified;
 
 pub use service::{Parts, Service, WsEdge};

@@ -15,7 +15,7 @@ use chasqui_events::Partition;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use crate::{edge::Edge, feed::Raw, room::Room};
+use crate::{edge::Edge, feed::Raw, room::Room, unsealing};
 
 /// From so many followed rooms on a partition may go wide.
 const WIDE_FROM: usize = 256;
@@ -93,8 +93,7 @@ async fn pass_to_all(edge: Arc<Edge>, mut live: LiveSub) {
 
 fn pass(edge: &Arc<Edge>, room: &Arc<Room>, fact: LiveFact) {
     let LiveFact { lane, seq, prev, payload, time, .. } = fact;
-    let raw = Raw { lane, seq, prev: Some(prev), payload, time };
-    room.drive(edge, |feed, out| feed.live(&raw, out));
+    unsealing::arrive(edge, room, Raw::new(lane, seq, Some(prev), &payload, time));
 }
 
 /// Lets a partition go wide or narrow, if that has become better.

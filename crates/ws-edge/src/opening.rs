@@ -4,14 +4,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chasqui_bus::subject::{self, Lane};
-use chasqui_events::{Envelope, Partition, RoomId, Seq, room::RoomEvent};
+use chasqui_events::{Partition, RoomId, Seq};
 use chasqui_protocol::query::Standing;
 use chasqui_read_model::{RoomHeads, RoomMembers, Stream};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     edge::Edge,
-    feed::{Heads, Missing, People, Raw},
+    feed::{Heads, Missing, People, Raw, Said},
     fill, listening,
     room::Room,
 };
@@ -133,7 +133,7 @@ fn people(members: &RoomMembers) -> People {
 /// Folds state facts into who has to do with a room.
 fn fold(people: &mut People, facts: &[Raw]) {
     for raw in facts {
-        if let Ok(envelope) = Envelope::<RoomEvent>::decode(&raw.payload) {
+        if let Said::State(envelope) = &raw.said {
             people.apply(&envelope.event);
         }
     }

@@ -47,6 +47,7 @@ impl From<NoSlice> for Stop {
             NoSlice::TooOld => Self::TooOld,
             NoSlice::Model(error) => Self::Unavailable(error.to_string()),
             NoSlice::Log(error) => Self::Unavailable(error.to_string()),
+            NoSlice::Key(error) => Self::Unavailable(error.to_string()),
         }
     }
 }

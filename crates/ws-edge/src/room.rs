@@ -18,6 +18,7 @@ use crate::{
     frame::Shared,
     resume::introduction,
     session::{Attached, Entered, Entry, Released},
+    unsealing::Arrivals,
 };
 
 /// A room that is followed.
@@ -27,6 +28,8 @@ pub(crate) struct Room {
     inner: Mutex<Inner>,
     /// The feed may have moved.
     moved: Notify,
+    /// What has come and waits for a key.
+    arrivals: Arrivals,
 }
 
 #[derive(Debug)]
@@ -104,11 +107,15 @@ impl Room {
             closed: false,
             listener: None,
         };
-        Arc::new(Self { id, inner: Mutex::new(inner), moved: Notify::new() })
+        Arc::new(Self { id, inner: Mutex::new(inner), moved: Notify::new(), arrivals: Arrivals::default() })
     }
 
     pub(crate) const fn id(&self) -> RoomId {
         self.id
+    }
+
+    pub(crate) const fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -7,7 +7,7 @@ use axum::Router;
 use chasqui_auth::Verifier;
 use chasqui_bus::{Bus, BusRole, Log};
 use chasqui_limiter::Rates;
-use chasqui_query_api::{Bounds, Reader};
+use chasqui_query_api::{Bounds, Reader, Secrets};
 use chasqui_read_model::ReadModel;
 use chasqui_runtime::{config::Config, health::Readiness, lifecycle::Shutdown};
 use tokio::task::JoinSet;
@@ -31,6 +31,8 @@ pub struct Parts {
     pub verifier: Verifier,
     /// How often clients may do what.
     pub rates: Rates,
+    /// Read what is sealed, as the role `ws-edge` may.
+    pub secrets: Secrets,
     /// Says when the edge is ready.
     pub readiness: Readiness,
 }
@@ -51,14 +53,15 @@ impl WsEdge {
     /// Nothing that bounds the time or the body of a request belongs around the route, because a connection
     /// outlives both.
     pub fn build(config: &Config, parts: Parts) -> (Router, Service) {
-        let Parts { bus, read_model, verifier, rates, readiness } = parts;
+        let Parts { bus, read_model, verifier, rates, secrets, readiness } = parts;
         if bus.role() != BusRole::WsEdge {
             tracing::warn!(role = %bus.role(), "the edge uses the NATS connection of another role");
         }
-        let reader =
-            Reader::new(read_model.clone(), Log::new(bus.clone()), Bounds::new(config), rates.clone());
+        let log = Log::new(bus.clone());
+        let keyring = Arc::clone(&secrets.keyring);
+        let reader = Reader::new(read_model.clone(), log, secrets, Bounds::new(config), rates.clone());
         let settings = Settings::of(config);
-        let edge = Edge::new(Made { settings, bus, read_model, verifier, reader, rates, readiness });
+        let edge = Edge::new(Made { settings, bus, read_model, verifier, reader, rates, keyring, readiness });
         (accept::router(Arc::clone(&edge)), Service { edge })
     }
 }

@@ -5,20 +5,21 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chasqui_bus::{log::LogError, subject::Lane};
+use chasqui_crypto::KeyError;
 use chasqui_domain::{StateTrail, Verdict};
 use chasqui_events::{
     Envelope, RoomId, Seq,
     message::{MessageEvent, may_repeat},
-    room::RoomEvent,
 };
 use chasqui_protocol::Item;
+use chasqui_query_api::opening;
 use chasqui_read_model::{ReadError, Stream};
 use parking_lot::Mutex;
 
 use crate::{
     edge::Edge,
-    feed::{Missing, Raw, message_item, state_item},
-    fill,
+    feed::{Missing, Raw, Said, message_item, state_item},
+    fill, unsealing,
 };
 
 /// A part of a room's timeline.
@@ -40,6 +41,8 @@ pub(crate) enum NoSlice {
     Model(#[from] ReadError),
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 type Shared = Arc<tokio::sync::Mutex<Option<Arc<Slice>>>>;
@@ -86,7 +89,7 @@ async fn read_once(edge: &Edge, room: RoomId, after: Seq, upto: Seq) -> Result<S
     if !found.complete || found.items.len() > most {
         return Err(NoSlice::TooOld);
     }
-    let mut items = found.items;
+    let mut items = opening::open(&edge.keyring, found.items).await?;
     let last = items.last().map_or(after, |item| item.seq);
     let mut complete_to = reached.max(last);
     if let Some(held) = found.held_at {
@@ -105,18 +108,12 @@ async fn read_once(edge: &Edge, room: RoomId, after: Seq, upto: Seq) -> Result<S
 /// The entries that facts of the log make; what cannot be read makes none.
 async fn from_log(edge: &Edge, room: RoomId, missing: Missing, most: usize) -> Result<Vec<Item>, NoSlice> {
     let states = fill::read_lane(edge, room, Lane::State, missing, most + 1).await?;
-    let messages = fill::read_lane(edge, room, Lane::Msg, missing, most + 1).await?;
+    let mut messages = fill::read_lane(edge, room, Lane::Msg, missing, most + 1).await?;
     if states.len() > most || messages.len() > most {
         return Err(NoSlice::TooOld);
     }
-    let mut read: Vec<(Seq, Envelope<MessageEvent>)> = Vec::with_capacity(messages.len());
-    for raw in &messages {
-        if let Ok(envelope) = Envelope::decode(&raw.payload) {
-            read.push((raw.seq, envelope));
-        }
-    }
-    let basis =
-        read.iter().map(|(_, envelope)| envelope.basis).min().unwrap_or(missing.after).min(missing.after);
+    unsealing::open_all(edge, room, &mut messages).await?;
+    let basis = messages.iter().filter_map(basis).min().unwrap_or(missing.after).min(missing.after);
     let earlier = Missing { after: basis, to: missing.after };
     let earlier = if earlier.after < earlier.to {
         fill::read_lane(edge, room, Lane::State, earlier, most + 1).await?
@@ -126,21 +123,27 @@ async fn from_log(edge: &Edge, room: RoomId, missing: Missing, most: usize) -> R
     let mut trail = StateTrail::starting_after(basis);
     let mut items = Vec::new();
     for (raw, is_new) in earlier.iter().map(|raw| (raw, false)).chain(states.iter().map(|raw| (raw, true))) {
-        if let Ok(envelope) = Envelope::<RoomEvent>::decode(&raw.payload) {
+        if let Said::State(envelope) = &raw.said {
             trail.note(raw.seq, &envelope.event);
             if is_new {
-                items.push(state_item(room, raw.seq, &envelope));
+                items.push(state_item(room, raw.seq, envelope));
             }
         }
     }
-    for (seq, envelope) in read {
+    for Raw { seq, said, opened, .. } in messages {
+        let Said::Message(envelope) = said else { continue };
         if stands(edge, room, &trail, seq, &envelope).await? {
-            items.push(message_item(room, seq, envelope));
+            items.push(message_item(room, seq, envelope, opened));
         }
     }
     items.sort_by_key(|item| item.seq);
     drop_repeats(&mut items);
     Ok(items)
+}
+
+/// What a message was decided on.
+fn basis(raw: &Raw) -> Option<Seq> {
+    if let Said::Message(envelope) = &raw.said { Some(envelope.basis) } else { None }
 }
 
 async fn stands(
@@ -171,5 +174,5 @@ fn drop_repeats(items: &mut Vec<Item>) {
 
 /// What a fact of the state lane says, as an entry.
 pub(crate) fn state_entry(room: RoomId, raw: &Raw) -> Option<Item> {
-    Envelope::<RoomEvent>::decode(&raw.payload).ok().map(|envelope| state_item(room, raw.seq, &envelope))
+    if let Said::State(envelope) = &raw.said { Some(state_item(room, raw.seq, envelope)) } else { None }
 }

@@ -10,6 +10,7 @@ use chasqui_bus::{
     log::{Append, AppendError},
     subject,
 };
+use chasqui_crypto::Spot;
 use chasqui_domain::name::check_user_name;
 use chasqui_events::{
     CommandId, Envelope, Seq, Timestamp, UserId,
@@ -62,7 +63,8 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ChangeName) -
         Some(holder) if holder.claimed_by == id => holder.seq,
         Some(holder) => {
             let current = kept.credential.standing(&token, holder.seq) == Standing::Current;
-            if current && holder.name == name {
+            let typed = auth.opened(Spot::name(user), holder.name).await?;
+            if current && typed == name {
                 return Ok(Accepted::default());
             }
             claim(auth, caller, id, &token, name, holder.seq).await?
@@ -83,6 +85,7 @@ async fn claim(
     last: Seq,
 ) -> Result<Seq, Problem> {
     let user = caller.identity.user;
+    let name = auth.seal(Spot::name(user), &name).await?;
     let event = IdentityEvent::Renamed(Renamed { user, name });
     let envelope = Envelope { id, at: Timestamp(now_ms()), by: user, basis: 0, import: None, event };
     let traceparent = caller.trace.child(random_bytes()).header_value();

@@ -5,6 +5,7 @@
 //! be missing.
 
 use axum::extract::State;
+use chasqui_crypto::Spot;
 use chasqui_events::identity::{CredentialChange, CredentialPart, RevocationReason};
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::ChangePassword};
@@ -16,7 +17,7 @@ use crate::{
     password::Verdict,
     proof, refusal,
     serve::measured,
-    service::{Auth, Inner},
+    service::{Auth, Holder, Inner},
     sessions,
 };
 
@@ -83,5 +84,7 @@ pub(crate) async fn handle(
 /// What others know of the owner of a credential.
 pub(super) async fn known_of(auth: &Inner, kept: &Kept) -> Result<Vec<String>, Problem> {
     let holder = auth.holder(&kept.credential.name).await?;
-    Ok(holder.map(|holder| vec![holder.name, holder.display_name]).unwrap_or_default())
+    let Some(Holder { user, name, display_name, .. }) = holder else { return Ok(vec![]) };
+    let name = auth.opened(Spot::name(user), name).await?;
+    Ok(vec![name, auth.opened(Spot::display_name(user), display_name).await?])
 }

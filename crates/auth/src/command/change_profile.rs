@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use chasqui_bus::subject;
+use chasqui_crypto::Spot;
 use chasqui_domain::name::check_display_name;
 use chasqui_events::identity::{IdentityEvent, ProfileChanged};
 use chasqui_http::{Json, Refusal};
@@ -40,6 +41,7 @@ pub(crate) async fn handle(
     let ChangeProfile { id, display_name } = command;
     check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     let user = caller.identity.user;
+    let display_name = auth.seal(Spot::display_name(user), &display_name).await?;
     let record = Record {
         subject: subject::ident_user(user),
         id,

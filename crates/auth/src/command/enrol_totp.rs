@@ -1,6 +1,7 @@
 //! `enrol_totp`: begin to set up an authenticator application.
 
 use axum::extract::State;
+use chasqui_crypto::Spot;
 use chasqui_events::Timestamp;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{
@@ -49,7 +50,10 @@ pub(crate) async fn handle(
     let kept = proof::own(auth, caller).await?;
     proof::demand(auth, caller, &kept, command.password.map(Into::into)).await?;
     let holder = auth.holder(&kept.credential.name).await?;
-    let account = holder.map_or_else(|| caller.identity.user.to_string(), |holder| holder.name);
+    let account = match holder {
+        Some(holder) => auth.opened(Spot::name(holder.user), holder.name).await?,
+        None => caller.identity.user.to_string(),
+    };
     let totp = Totp::new(random_bytes());
     let url =
         totp.url(&account).ok_or_else(|| refusal::defect("an account's name does not fit into a URL"))?;

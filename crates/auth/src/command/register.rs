@@ -1,13 +1,14 @@
 //! `register`: create an account.
 //!
-//! The password's hash is written first, under the new user's id; the name is claimed second, by being the first
-//! fact on its subject. Whoever loses that race takes the hash back.
+//! The user's key and the password's hash are written first, under the new user's id; the name is claimed second, by being
+//! the first fact on its subject. Whoever loses that race takes key and hash back.
 
 use axum::extract::State;
 use chasqui_bus::{log::AppendError, subject};
+use chasqui_crypto::Spot;
 use chasqui_domain::name::{check_display_name, check_user_name};
 use chasqui_events::{
-    CommandId, Import, Timestamp, UserId,
+    CommandId, Import, Text, Timestamp, UserId,
     identity::{IdentityEvent, ProfileChanged, Registered},
 };
 use chasqui_http::{ClientAddress, Json, Refusal};
@@ -64,16 +65,20 @@ pub(crate) async fn handle(
     let about = vec![name.clone(), display_name.clone()];
     let password = auth.passwords.hash(password, Factors::PasswordOnly, about).await?;
     let user = new_user();
+    auth.make_key(user).await?;
     credential::create(auth, user, &Credential::new(password, token.clone(), user.timestamp())).await?;
     let claim = Claim { id, user, token: &token, name, display_name, import: None };
     let claimed = claim_name(auth, trace, claim).await;
-    // Unless the claim may stand, nobody will ever need this hash.
+    // Unless the claim may stand, nobody will ever need this hash and this key.
     let needed = match &claimed {
         Ok(holder) => *holder == user,
         Err(problem) => problem.code == Code::Unknown,
     };
     if !needed && let Err(error) = auth.credentials.delete(&user.to_string()).await {
         tracing::warn!(%error, user.id = %user, "the hash of a lost registration is left behind");
+    }
+    if !needed && let Err(problem) = auth.destroy_key(user).await {
+        tracing::warn!(%problem, user.id = %user, "the key of a lost registration is left behind");
     }
     Ok(accepted(claimed?))
 }
@@ -111,12 +116,16 @@ pub(crate) async fn claim_name(
     claim: Claim<'_>,
 ) -> Result<UserId, Problem> {
     let Claim { id, user, token, name, display_name, import } = claim;
+    let name = auth.seal(Spot::name(user), &name).await?;
+    let display_name = auth.seal(Spot::display_name(user), &display_name).await?;
     let event = IdentityEvent::Registered(Registered { user, name, display_name: display_name.clone() });
     let subject = subject::ident_name(token);
     let record = Record { subject, id, by: user, import, event, first: true, trace };
     let holder = match auth.record(record).await {
         Ok(appended) if appended.duplicate => match auth.holder(token).await? {
-            Some(holder) if holder.claimed_by == id => holder.user,
+            Some(holder) if holder.claimed_by == id => {
+                return already_there(auth, trace, id, &holder).await.map(|_| holder.user);
+            }
             _ => return Err(name_taken()),
         },
         Ok(_) => user,
@@ -129,8 +138,8 @@ pub(crate) async fn claim_name(
 
 /// Makes sure that the user's own subject holds a fact, so that others can tell by it that the user exists. A
 /// registration whose process dies before this is completed by its retry, or by the first login.
-async fn begin_lane(auth: &Inner, trace: &TraceContext, id: CommandId, user: UserId, display_name: &str) {
-    let event = IdentityEvent::ProfileChanged(ProfileChanged { display_name: display_name.to_owned() });
+async fn begin_lane(auth: &Inner, trace: &TraceContext, id: CommandId, user: UserId, display_name: &Text) {
+    let event = IdentityEvent::ProfileChanged(ProfileChanged { display_name: display_name.clone() });
     let record = Record {
         subject: subject::ident_user(user),
         id: derived_id("first profile", id.as_uuid(), id.timestamp()),

@@ -50,6 +50,8 @@ pub(crate) async fn handle(
         return already_there(auth, &caller.trace, id, &holder).await;
     }
     let import = Some(Import { by: caller.identity.user, at: Timestamp(now_ms()) });
-    let claim = Claim { id, user: new_user(), token: &token, name, display_name, import };
+    let user = new_user();
+    auth.make_key(user).await?;
+    let claim = Claim { id, user, token: &token, name, display_name, import };
     Ok(accepted(claim_name(auth, &caller.trace, claim).await?))
 }

@@ -11,7 +11,8 @@ use chasqui_bus::{
     subject,
     topology::{self, Topology},
 };
-use chasqui_events::{CommandId, Timestamp, UserId, identity::IdentityEvent};
+use chasqui_crypto::{Opened, Place, Spot};
+use chasqui_events::{CommandId, Text, Timestamp, UserId, identity::IdentityEvent};
 use chasqui_limiter::Rates;
 use chasqui_protocol::Problem;
 use chasqui_runtime::{
@@ -49,6 +50,7 @@ impl Installation {
         config.auth.argon2_iterations = 1;
         config.auth.signing_key_file = Some(secrets.path().join(secrets::SIGNING_KEY));
         config.auth.name_key_file = Some(secrets.path().join(secrets::NAME_KEY));
+        config.crypto.kek_file = Some(secrets.path().join(secrets::KEK));
         config.auth.importers = vec!["Importer".to_owned()];
         let installation = Self { nats, config, secrets };
         let admin = installation.bus(BusRole::Admin).await;
@@ -77,6 +79,16 @@ impl Installation {
         let challenges = Bucket::open(self.bus(BusRole::Auth).await, Name::Challenges);
         for key in challenges.keys().await.unwrap() {
             challenges.delete(&key).await.unwrap();
+        }
+    }
+
+    /// Something personal, opened; panics when it was not sealed.
+    pub(crate) async fn opened(&self, spot: Spot, text: &Text) -> String {
+        let Text::Sealed(sealed) = text else { panic!("{text:?} is not sealed") };
+        let keyring = chasqui_auth::keyring(&self.config, self.bus(BusRole::QueryApi).await).unwrap();
+        match keyring.open(&Place::Personal(spot), sealed).await.unwrap() {
+            Opened::Text(text) => text,
+            other => panic!("{other:?}"),
         }
     }
 

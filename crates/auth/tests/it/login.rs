@@ -7,6 +7,7 @@ use chasqui_bus::{
     BusRole,
     kv::{Bucket, Name},
 };
+use chasqui_crypto::Spot;
 use chasqui_events::{
     UserId,
     identity::{IdentityEvent, SessionOpened},
@@ -25,8 +26,12 @@ async fn a_login_opens_a_session_that_every_role_can_verify() {
     let body = json!({"name": "ANA", "password": PASSWORD, "device": "a test"});
     let tokens: Tokens = ask(&auth, "login", body, None).await.unwrap();
     assert_eq!((tokens.user, tokens.expires_in), (user, 600));
-    let opened = SessionOpened { session: tokens.session, device: "a test".to_owned() };
-    assert_eq!(installation.life_of(user).await.last(), Some(&IdentityEvent::SessionOpened(opened)));
+    let life = installation.life_of(user).await;
+    let Some(IdentityEvent::SessionOpened(SessionOpened { session, device })) = life.last() else {
+        panic!("{life:?}")
+    };
+    assert_eq!(*session, tokens.session);
+    assert_eq!(installation.opened(Spot::device(user, *session), device).await, "a test");
     for role in [BusRole::Auth, BusRole::CommandApi, BusRole::QueryApi, BusRole::WsEdge] {
         let verifier = Verifier::new(&installation.config.auth, &installation.bus(role).await);
         let identity = verifier.verify(&tokens.access_token).await;
@@ -164,5 +169,6 @@ async fn a_profile_is_changed_by_its_owner_only() {
     let Some(IdentityEvent::ProfileChanged(changed)) = installation.life_of(user).await.pop() else {
         panic!("recorded")
     };
-    assert_eq!(changed.display_name, "Ana María");
+    let shown = installation.opened(Spot::display_name(user), &changed.display_name).await;
+    assert_eq!(shown, "Ana María");
 }

@@ -7,6 +7,7 @@ use chasqui_bus::{
     BusRole,
     kv::{Bucket, Name},
 };
+use chasqui_crypto::Spot;
 use chasqui_events::{
     UserId,
     identity::{IdentityEvent, ProfileChanged},
@@ -64,8 +65,11 @@ async fn a_retry_is_answered_with_the_same_user_also_at_the_same_time() {
     users.insert(ask::<Accepted>(&auth, "register", body, None).await.unwrap().user.unwrap());
     assert_eq!(users.len(), 1, "{users:?}");
     let user = *users.iter().next().unwrap();
-    let first = IdentityEvent::ProfileChanged(ProfileChanged { display_name: "Ana M.".to_owned() });
-    assert_eq!(installation.life_of(user).await, [first]);
+    let life = installation.life_of(user).await;
+    let [IdentityEvent::ProfileChanged(ProfileChanged { display_name })] = life.as_slice() else {
+        panic!("{life:?}")
+    };
+    assert_eq!(installation.opened(Spot::display_name(user), display_name).await, "Ana M.");
     assert_eq!(login(&auth, "ana").await.user, user);
 }
 

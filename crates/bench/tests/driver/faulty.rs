@@ -158,7 +158,13 @@ fn handle(
             })
             .ok();
             if is_new {
-                let what = Happening::Message { id: send.id, body: send.body, replies_to: vec![] };
+                let what = Happening::Message {
+                    id: send.id,
+                    body: send.body,
+                    erased: false,
+                    damaged: false,
+                    replies_to: vec![],
+                };
                 let item = Item { room: send.room, seq, at: Timestamp(1), by, imported_by: None, what };
                 state.log.push(item.clone());
                 spread(&item, state, fault);

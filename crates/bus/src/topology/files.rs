@@ -46,7 +46,7 @@ pub enum TopologyError {
 }
 
 /// The copies that are built in, so that a program works without the folder.
-const EMBEDDED: [(&str, &str); 9] = [
+const EMBEDDED: [(&str, &str); 11] = [
     ("streams/CHAT.json", include_str!("../../../../nats/streams/CHAT.json")),
     ("streams/IDENT.json", include_str!("../../../../nats/streams/IDENT.json")),
     ("buckets/CHALLENGES.json", include_str!("../../../../nats/buckets/CHALLENGES.json")),
@@ -55,7 +55,9 @@ const EMBEDDED: [(&str, &str); 9] = [
     ("buckets/JWKS.json", include_str!("../../../../nats/buckets/JWKS.json")),
     ("buckets/REFRESH.json", include_str!("../../../../nats/buckets/REFRESH.json")),
     ("buckets/REVOKED.json", include_str!("../../../../nats/buckets/REVOKED.json")),
+    ("buckets/ROOM_KEYS.json", include_str!("../../../../nats/buckets/ROOM_KEYS.json")),
     ("buckets/SNAPSHOTS.json", include_str!("../../../../nats/buckets/SNAPSHOTS.json")),
+    ("buckets/USER_KEYS.json", include_str!("../../../../nats/buckets/USER_KEYS.json")),
 ];
 
 /// What a partition's number replaces in the template `streams/CHAT.json`.

@@ -14,7 +14,7 @@ use chasqui_bus::{
     topology::{self, Topology},
 };
 use chasqui_events::{
-    CommandId, Envelope, Partition, RoomId, Timestamp, UserId,
+    CommandId, Envelope, Partition, RoomId, Text, Timestamp, UserId,
     message::{MessageEvent, Posted},
 };
 
@@ -90,7 +90,11 @@ pub(crate) fn room() -> RoomId {
 }
 
 pub(crate) fn said(body: &str) -> Envelope<MessageEvent> {
-    let event = MessageEvent::Posted(Posted { body: body.to_owned(), replies_to: vec![] });
+    let event = MessageEvent::Posted(Posted {
+        body: Text::Plain(body.to_owned()),
+        size: body.len() as u64,
+        replies_to: vec![],
+    });
     Envelope { id: command(), at: now(), by: user(), basis: 0, import: None, event }
 }
 

@@ -8,6 +8,7 @@ mod conflict;
 mod consumer;
 mod event_store;
 mod harness;
+mod keys;
 mod kv;
 mod live;
 mod outage;

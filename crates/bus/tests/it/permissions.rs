@@ -99,6 +99,8 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$KV.EMAILS.{id}", &[Auth]),
         ("$KV.JWKS.{id}", &[Auth]),
         ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
+        ("$KV.ROOM_KEYS.{id}", &[CommandApi]),
+        ("$KV.USER_KEYS.{id}", &[Auth]),
         ("$JS.API.INFO", &[Admin]),
         ("$JS.API.STREAM.CREATE.X", &[Admin]),
         ("$JS.API.STREAM.UPDATE.CHAT_0", &[Admin]),
@@ -118,6 +120,15 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$JS.API.STREAM.MSG.GET.KV_SNAPSHOTS", &[Admin, CommandApi, Projector]),
         ("$JS.API.STREAM.MSG.GET.KV_CREDENTIALS", &[Admin, Auth]),
         ("$JS.API.STREAM.MSG.GET.KV_REFRESH", &[Admin, Auth]),
+        ("$JS.API.STREAM.MSG.GET.KV_ROOM_KEYS", &[CommandApi, QueryApi, WsEdge]),
+        ("$JS.API.STREAM.MSG.GET.KV_USER_KEYS", &[Auth, CommandApi, QueryApi, WsEdge]),
+        ("$JS.API.STREAM.MSG.DELETE.KV_ROOM_KEYS", &[CommandApi]),
+        ("$JS.API.STREAM.MSG.DELETE.KV_USER_KEYS", &[Auth]),
+        ("$JS.API.STREAM.INFO.KV_ROOM_KEYS", &[Admin, CommandApi]),
+        ("$JS.API.STREAM.INFO.KV_USER_KEYS", &[Admin, Auth]),
+        ("$JS.API.STREAM.UPDATE.KV_ROOM_KEYS", &[Admin]),
+        ("$JS.API.STREAM.PURGE.KV_ROOM_KEYS", &[]),
+        ("$JS.API.CONSUMER.DURABLE.CREATE.KV_USER_KEYS.x", &[]),
         ("$JS.API.DIRECT.GET.CHAT_0", &[Admin]),
         ("$JS.API.DIRECT.GET.KV_REFRESH", &[Admin]),
         ("$JS.API.CONSUMER.CREATE.CHAT_0", &[Admin]),
@@ -238,7 +249,7 @@ async fn nobody_else_reads_a_secret_bucket() {
     let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
     let secret: Vec<String> =
         secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();
-    assert_eq!(secret.len(), 4);
+    assert_eq!(secret.len(), 6);
     for role in BusRole::ALL {
         let mut raw = Raw::connect(&nats, role).await;
         for bucket in &secret {
@@ -251,9 +262,29 @@ async fn nobody_else_reads_a_secret_bucket() {
                 format!("$JS.API.STREAM.SNAPSHOT.{bucket}"),
             ] {
                 let may = raw.may_publish(&api).await;
-                assert!(!may || matches!(role, Admin | Auth), "{role} {api}");
+                assert!(!may || may_read(role, bucket, &api), "{role} {api}");
             }
         }
+    }
+}
+
+fn may_read(role: BusRole, bucket: &str, api: &str) -> bool {
+    let (one_by_one, all) = (api.contains(".STREAM.MSG.GET."), api.contains(".STREAM.INFO."));
+    match bucket {
+        // Who opens what is sealed reads keys that it knows of; only who keeps them may list them.
+        "KV_ROOM_KEYS" => match role {
+            CommandApi => one_by_one || all,
+            QueryApi | WsEdge => one_by_one,
+            Admin => all,
+            Auth | Projector | Analytics => false,
+        },
+        "KV_USER_KEYS" => match role {
+            Auth => one_by_one || all,
+            CommandApi | QueryApi | WsEdge => one_by_one,
+            Admin => all,
+            Projector | Analytics => false,
+        },
+        _ => matches!(role, Admin | Auth),
     }
 }
 

@@ -37,7 +37,7 @@ impl Book {
         match self.client.profile(user).await {
             Ok(profile) => {
                 let shown = if profile.display_name.is_empty() { profile.name } else { profile.display_name };
-                let name = wording::safe(&shown);
+                let name = if profile.erased { "(erased)".to_owned() } else { wording::safe(&shown) };
                 self.people.insert(user, name.clone());
                 name
             }

@@ -65,6 +65,8 @@ pub(crate) fn entry(item: &Item, now: Timestamp, name: impl Fn(UserId) -> String
     let at = moment(item.at, now);
     let by = name(item.by);
     match &item.what {
+        Happening::Message { erased: true, .. } => format!("{at} {by}: (erased)"),
+        Happening::Message { damaged: true, .. } => format!("{at} {by}: (damaged)"),
         Happening::Message { body, .. } => format!("{at} {by}: {}", safe(body)),
         Happening::Created { kind: Kind::Direct, .. } => format!("{at} -- this is where it begins"),
         Happening::Created { name: room, .. } => format!("{at} -- {by} made {}", safe(room)),

@@ -1,6 +1,6 @@
 //! The role `command-api`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chasqui_bus::{
     BusRole, Log,
@@ -31,7 +31,8 @@ pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::
     let api = CommandApi::build(process.config, bus.clone(), process.rates.clone()).await?;
     let server =
         command::serve(&bus, Serve { names: NAMES, group: QUEUE_GROUP, concurrency: AT_ONCE }).await?;
-    let find_sent = retried::find_sent(process, roles, Log::new(bus.clone())).await?;
+    let keyring = Arc::clone(api.keyring());
+    let find_sent = retried::find_sent(process, roles, Log::new(bus.clone()), keyring).await?;
     process.documented = std::mem::take(&mut process.documented).merge(api.routes(find_sent));
     process.watch("command-api", vec![Need::Bus(bus.clone())]);
     gauge(process, api.clone());

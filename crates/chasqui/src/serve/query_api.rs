@@ -2,7 +2,7 @@
 
 use chasqui_auth::Verifier;
 use chasqui_bus::{Bus, BusRole, Log};
-use chasqui_query_api::{Bounds, QueryApi, Reader};
+use chasqui_query_api::{Bounds, QueryApi, Reader, Secrets};
 use chasqui_read_model::{ReadModel, Settings};
 use chasqui_runtime::config::Config;
 use secrecy::SecretString;
@@ -43,8 +43,15 @@ impl Process<'_> {
 
     /// What answers queries, under the role `query-api`.
     async fn reader(&mut self) -> anyhow::Result<Reader> {
-        let log = Log::new(self.reader_bus().await?);
-        Ok(Reader::new(self.model().await?, log, Bounds::new(self.config), self.rates.clone()))
+        let bus = self.reader_bus().await?;
+        let secrets = Secrets::load(self.config, bus.clone())?;
+        Ok(Reader::new(
+            self.model().await?,
+            Log::new(bus),
+            secrets,
+            Bounds::new(self.config),
+            self.rates.clone(),
+        ))
     }
 }
 

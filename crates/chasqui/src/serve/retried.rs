@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use chasqui_bus::Log;
 use chasqui_command_api::FindSent;
+use chasqui_crypto::Keyring;
 use chasqui_limiter::Rates;
 use chasqui_protocol::{Code, Problem};
-use chasqui_query_api::{Bounds, Reader};
+use chasqui_query_api::{Bounds, Reader, Secrets};
 use chasqui_read_model::{ReadModel, Settings};
 use tokio::sync::OnceCell;
 
@@ -18,6 +19,7 @@ pub(super) async fn find_sent(
     process: &mut Process<'_>,
     roles: &[Role],
     log: Log,
+    keyring: Arc<Keyring>,
 ) -> anyhow::Result<Option<FindSent>> {
     let model = if roles.contains(&Role::QueryApi) {
         OnceCell::new_with(Some(process.model().await?))
@@ -27,8 +29,8 @@ pub(super) async fn find_sent(
         return Ok(None);
     };
     let (settings, bounds) = (model_settings(process.config), Bounds::new(process.config));
-    let rates = process.rates.clone();
-    let projections = Arc::new(Projections { model, settings, log, bounds, rates });
+    let (secrets, rates) = (Secrets { keyring, names: None }, process.rates.clone());
+    let projections = Arc::new(Projections { model, settings, log, secrets, bounds, rates });
     Ok(Some(Arc::new(move |_, author, room, id| {
         let projections = Arc::clone(&projections);
         Box::pin(async move { projections.reader().await?.find_sent(author, room, id).await })
@@ -40,6 +42,7 @@ struct Projections {
     model: OnceCell<ReadModel>,
     settings: Settings,
     log: Log,
+    secrets: Secrets,
     bounds: Bounds,
     rates: Rates,
 }
@@ -53,6 +56,7 @@ impl Projections {
                 "the history does not answer now, which knows whether this was recorded; send it again";
             Problem::new(Code::Unavailable, detail).retry_after_ms(1000)
         })?;
-        Ok(Reader::new(model.clone(), self.log.clone(), self.bounds, self.rates.clone()))
+        let (log, secrets) = (self.log.clone(), self.secrets.clone());
+        Ok(Reader::new(model.clone(), log, secrets, self.bounds, self.rates.clone()))
     }
 }

@@ -2,6 +2,7 @@
 
 use chasqui_auth::Verifier;
 use chasqui_bus::BusRole;
+use chasqui_query_api::Secrets;
 use chasqui_ws_edge::{Parts, WsEdge};
 
 use super::{Process, connect};
@@ -12,6 +13,7 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
         read_model: process.model().await?,
         verifier: Verifier::new(&process.config.auth, &bus),
         rates: process.rates.clone(),
+        secrets: Secrets::load(process.config, bus.clone())?,
         readiness: process.registry.register("ws-edge"),
         bus,
     };

@@ -15,6 +15,7 @@ use chasqui_protocol::{
     Happening, Item,
     query::{Freshness, Page},
 };
+use chasqui_query_api::opening;
 use chasqui_testkit::{Layout, Person, Stack, within};
 use pretty_assertions::assert_eq;
 
@@ -211,7 +212,8 @@ async fn hot_set_agrees(stack: &Stack, room: RoomId, timeline: &[Item]) {
     let before = timeline[timeline.len().saturating_sub(50)].seq;
     let slice = model.timeline_after(room, before, 100).await.unwrap();
     let expected: Vec<Item> = timeline.iter().filter(|item| item.seq > before).cloned().collect();
-    assert_eq!(slice.items[..expected.len()], expected[..]);
+    let items = opening::open(&stack.keyring().await, slice.items).await.unwrap();
+    assert_eq!(items[..expected.len()], expected[..]);
 }
 
 fn texts_and_replies_agree(import: &Import, timeline: &[Item], counted: &HashMap<&'static str, usize>) {

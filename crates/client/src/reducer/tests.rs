@@ -33,7 +33,13 @@ fn id(n: u8) -> CommandId {
 }
 
 fn item(room: RoomId, seq: Seq) -> Item {
-    let what = Happening::Message { id: id(1), body: seq.to_string(), replies_to: vec![] };
+    let what = Happening::Message {
+        id: id(1),
+        body: seq.to_string(),
+        erased: false,
+        damaged: false,
+        replies_to: vec![],
+    };
     Item { room, seq, at: Timestamp(1), by: user(2), imported_by: None, what }
 }
 

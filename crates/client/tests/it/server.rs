@@ -199,7 +199,8 @@ pub(crate) fn room() -> RoomId {
 
 pub(crate) fn item(seq: Seq) -> Item {
     let id = CommandId::new(Timestamp(1), [4; 10]);
-    let what = Happening::Message { id, body: seq.to_string(), replies_to: vec![] };
+    let what =
+        Happening::Message { id, body: seq.to_string(), erased: false, damaged: false, replies_to: vec![] };
     Item { room: room(), seq, at: Timestamp(1), by: welcome().user, imported_by: None, what }
 }
 

@@ -1,6 +1,6 @@
 //! `send`: say something in a room.
 //!
-//! The append has no condition: log order is the judge. The fact carries the state that it was decided on (its
+//! The body is sealed with the keys of the room and of its author. The append has no condition: log order is the judge. The fact carries the state that it was decided on (its
 //! basis), and readers void it where a change in between forbids it.
 
 use axum::{Extension, extract::State};
@@ -9,9 +9,10 @@ use chasqui_bus::{
     log::Append,
     subject::{self, Lane},
 };
+use chasqui_crypto::Place;
 use chasqui_events::{
     Envelope, Position,
-    message::{MessageEvent, may_repeat},
+    message::{MessageEvent, Posted, may_repeat},
 };
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::Send};
@@ -68,8 +69,12 @@ pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Send) -> Resul
     if state.room.member(by).is_err() || state.room.mute(by, asker.at).is_some() {
         state = api.newest_room(room).await?;
     }
-    let posted = state.room.decide_post(asker, body, replies_to, &api.limits);
-    let event = MessageEvent::Posted(posted.map_err(|rejection| refusal::rejected(&rejection))?);
+    let decided = state.room.decide_post(asker, &body, &replies_to, &api.limits);
+    decided.map_err(|rejection| refusal::rejected(&rejection))?;
+    let size = body.len() as u64;
+    let sealed = api.sealer.seal_text(&Place::Body { room, id, author: by }, &body, now()).await;
+    let body = sealed.map_err(|error| refusal::not_sealed(&error))?;
+    let event = MessageEvent::Posted(Posted { body, size, replies_to });
     let envelope = Envelope { id, at, by, basis: state.seq, import, event };
     let trace = caller.trace.child(random_bytes()).header_value();
     let append = Append { trace: Some(&trace), ..Append::fact(subject::room(room, Lane::Msg), &envelope) };

@@ -57,6 +57,7 @@ impl Installation {
         config.auth.argon2_iterations = 1;
         config.auth.signing_key_file = Some(secrets.path().join(secrets::SIGNING_KEY));
         config.auth.name_key_file = Some(secrets.path().join(secrets::NAME_KEY));
+        config.crypto.kek_file = Some(secrets.path().join(secrets::KEK));
         config.auth.importers = vec!["importer".to_owned()];
         let admin = connect(nats.url(), BusRole::Admin).await;
         topology::apply(&admin, &Topology::embedded(config.chat.partitions).unwrap(), false).await.unwrap();

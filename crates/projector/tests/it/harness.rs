@@ -16,7 +16,7 @@ use chasqui_bus::{
     topology::{self, Topology},
 };
 use chasqui_events::{
-    CommandId, Envelope, Event, Partition, RoomId, Seq, Timestamp, UserId,
+    CommandId, Envelope, Event, Partition, RoomId, Seq, Text, Timestamp, UserId,
     message::{MessageEvent, Posted},
     receipts::{Mark, Moved, ReceiptEvent},
     room::{Created, FoundingMember, Kind, MemberJoined, Role, RoomEvent},
@@ -344,7 +344,11 @@ impl Room {
 }
 
 pub(crate) fn posted(body: &str) -> MessageEvent {
-    MessageEvent::Posted(Posted { body: body.to_owned(), replies_to: vec![] })
+    MessageEvent::Posted(Posted {
+        body: Text::Plain(body.to_owned()),
+        size: body.len() as u64,
+        replies_to: vec![],
+    })
 }
 
 /// Waits until the active version has projected everything that is in the log now.

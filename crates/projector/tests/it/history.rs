@@ -1,8 +1,8 @@
 //! Pages, in every direction, from MongoDB and from the hot set alike.
 
 use chasqui_events::Seq;
-use chasqui_protocol::query::{History, Page};
-use chasqui_read_model::{ReadModel, Visible};
+use chasqui_protocol::query::Page;
+use chasqui_read_model::{ReadModel, StoredHistory, Visible};
 use pretty_assertions::assert_eq;
 
 use crate::harness::{Room, Servers, settled};
@@ -29,7 +29,7 @@ fn expected(all: &[Seq], page: Page, limit: usize, visible: Visible) -> (Vec<Seq
     (seen[from..to].to_vec(), from > 0, to < seen.len())
 }
 
-fn told(history: &History) -> (Vec<Seq>, bool, bool) {
+fn told(history: &StoredHistory) -> (Vec<Seq>, bool, bool) {
     (history.items.iter().map(|item| item.seq).collect(), history.older, history.newer)
 }
 
@@ -65,7 +65,7 @@ async fn check(model: &ReadModel, room: &Room, all: &[Seq]) {
     }
 }
 
-fn check_around(history: &History, all: &[Seq], seq: Seq, visible: Visible) {
+fn check_around(history: &StoredHistory, all: &[Seq], seq: Seq, visible: Visible) {
     let (seen, ..) = expected(all, Page::Newest, usize::MAX, visible);
     let (places, older, newer) = told(history);
     assert_eq!(places.len(), seen.len().min(9), "{visible:?}");

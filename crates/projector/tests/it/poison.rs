@@ -2,7 +2,7 @@
 
 use chasqui_bus::{BusRole, log::Append, subject};
 use chasqui_events::{
-    Seq,
+    Seq, Text,
     identity::{IdentityEvent, ProfileChanged, Registered},
     room::{Renamed, RoomEvent},
 };
@@ -133,7 +133,8 @@ async fn on_the_identity_stream_it_holds_its_subject_only() {
     let _projector = servers.projector().await;
     let (alice, bob) = (user(), user());
     let name = |who, name: &str| {
-        let registered = Registered { user: who, name: name.to_owned(), display_name: String::new() };
+        let registered =
+            Registered { user: who, name: Text::Plain(name.to_owned()), display_name: Text::EMPTY };
         Append::fact(subject::ident_name(name), &fact(who, 0, IdentityEvent::Registered(registered)))
     };
     let auth = chasqui_bus::Log::new(servers.bus(BusRole::Auth).await);
@@ -141,12 +142,12 @@ async fn on_the_identity_stream_it_holds_its_subject_only() {
     broken.payload = broken.payload[..20].to_vec().into();
     auth.append(broken).await.unwrap();
     auth.append(name(bob, "bob")).await.unwrap();
-    let profile = ProfileChanged { display_name: "B".to_owned() };
+    let profile = ProfileChanged { display_name: Text::Plain("B".to_owned()) };
     let profile = fact(bob, 0, IdentityEvent::ProfileChanged(profile));
     auth.append(Append::fact(subject::ident_user(bob), &profile)).await.unwrap();
     settled(&model, &log).await;
     assert_eq!(model.user_by_name("alice").await.unwrap(), None);
-    assert_eq!(model.user_by_name("bob").await.unwrap().unwrap().display_name, "B");
+    assert_eq!(model.user_by_name("bob").await.unwrap().unwrap().display_name, Text::Plain("B".to_owned()));
     let report = admin::list(model.store(), &log, PARTITIONS).await.unwrap();
     let ident = report[0].streams.iter().find(|report| report.stream == Stream::Ident).unwrap();
     assert_eq!(ident.parked.len(), 1);

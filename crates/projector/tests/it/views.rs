@@ -7,7 +7,7 @@ use chasqui_bus::{
     subject,
 };
 use chasqui_events::{
-    Partition, SessionId, UserId,
+    Partition, SessionId, Text, UserId,
     account::{AccountEvent, Deactivated},
     identity::{
         DirectClaimed, IdentityEvent, ProfileChanged, Registered, Renamed as NameChanged, RevocationReason,
@@ -42,7 +42,8 @@ async fn a_room_with_its_people_its_messages_and_its_marks() {
     let seen = &model.conversations(bob).await.unwrap()[0];
     assert_eq!((seen.unread, seen.read, seen.members, seen.role), (2, first, 2, Role::Owner));
     assert_eq!((seen.name.as_str(), seen.standing), ("Plaza Mayor", Standing::Joined));
-    assert_eq!(seen.last.as_ref().map(|last| last.preview.as_str()), Some("three"));
+    let last = seen.last.as_ref().unwrap();
+    assert!(matches!(&last.what, Happening::Message { body, .. } if body == "three"), "{last:?}");
     let own = model.conversation(alice, room.id).await.unwrap().unwrap();
     assert_eq!((own.unread, own.read), (0, 0), "one's own posts are read, without a mark");
     let invited = model.conversation(carol, room.id).await.unwrap().unwrap();
@@ -179,28 +180,30 @@ async fn people_names_sessions_and_pairs() {
     };
     let (alice, bob) = (user(), user());
     for (who, name) in [(alice, "Alice"), (bob, "Bob")] {
-        let registered = Registered { user: who, name: name.to_owned(), display_name: String::new() };
+        let registered =
+            Registered { user: who, name: Text::Plain(name.to_owned()), display_name: Text::EMPTY };
         append(subject::ident_name(&format!("{name}00")), who, IdentityEvent::Registered(registered)).await;
     }
-    let profile = ProfileChanged { display_name: "Al".to_owned() };
+    let profile = ProfileChanged { display_name: Text::Plain("Al".to_owned()) };
     append(subject::ident_user(alice), alice, IdentityEvent::ProfileChanged(profile)).await;
-    let renamed = NameChanged { user: bob, name: "Bobby".to_owned() };
+    let renamed = NameChanged { user: bob, name: Text::Plain("Bobby".to_owned()) };
     append(subject::ident_name("Bobby00"), bob, IdentityEvent::Renamed(renamed)).await;
     let session = SessionId::new(now(), bytes());
-    let opened = SessionOpened { session, device: "test".to_owned() };
+    let opened = SessionOpened { session, device: Text::Plain("test".to_owned()) };
     append(subject::ident_user(alice), alice, IdentityEvent::SessionOpened(opened)).await;
     let room = Room::direct(&log, alice, bob).await;
     let claimed = DirectClaimed { room: room.id, pair: [alice.min(bob), alice.max(bob)] };
     append(subject::ident_direct(alice, bob), alice, IdentityEvent::DirectClaimed(claimed)).await;
     settled(&model, &log).await;
 
-    let found = model.user_by_name("aLICE").await.unwrap().unwrap();
-    assert_eq!((found.user, found.name.as_str(), found.display_name.as_str()), (alice, "Alice", "Al"));
-    assert_eq!(model.user_by_name("carol").await.unwrap(), None);
-    assert_eq!(model.profile(bob).await.unwrap().unwrap().name, "Bobby");
-    for name in ["BOBBY", "bob"] {
-        let found = model.user_by_name(name).await.unwrap().unwrap();
-        assert_eq!((found.user, found.name.as_str()), (bob, "Bobby"), "by {name}");
+    let found = model.user_by_name("Alice00").await.unwrap().unwrap();
+    let text = |text: &str| Text::Plain(text.to_owned());
+    assert_eq!((found.user, found.name, found.display_name), (alice, text("Alice"), text("Al")));
+    assert_eq!(model.user_by_name("Carol00").await.unwrap(), None);
+    assert_eq!(model.profile(bob).await.unwrap().unwrap().name, text("Bobby"));
+    for token in ["Bobby00", "Bob00"] {
+        let found = model.user_by_name(token).await.unwrap().unwrap();
+        assert_eq!((found.user, found.name), (bob, text("Bobby")), "by {token}");
     }
     assert!(!model.profile(bob).await.unwrap().unwrap().deactivated);
     let gone = fact(bob, 0, AccountEvent::Deactivated(Deactivated { user: bob }));

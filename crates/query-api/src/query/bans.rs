@@ -12,6 +12,7 @@ use chasqui_protocol::{
 use chasqui_read_model::MemberStanding;
 
 use crate::{
+    opening,
     parameters::{page_size, parameters},
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -73,7 +74,8 @@ pub(crate) async fn read(
         role.ok_or(Rejection::NotAMember)
             .and_then(|role| Permission::Ban.demand(role))
             .map_err(|rejection| refusal::rejected(&rejection))?;
-        reader.model().bans(room, after, limit).await.map_err(|error| not_read(&error))
+        let bans = reader.model().bans(room, after, limit).await.map_err(|error| not_read(&error))?;
+        opening::bans(reader.keyring(), bans).await.map_err(|error| refusal::no_key(&error))
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! One of the caller's rooms.
 
 use axum::extract::State;
+use chasqui_auth::refusal;
 use chasqui_events::{RoomId, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -11,6 +12,7 @@ use chasqui_protocol::{
 use crate::{
     access::no_such_room,
     asking::Asking,
+    opening,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -49,7 +51,9 @@ pub(crate) async fn read(
     measured("conversation", async {
         reader.fresh_room(room, fresh).await?;
         let conversation = reader.model().conversation(caller, room).await;
-        conversation.map_err(|error| not_read(&error))?.ok_or_else(no_such_room)
+        let conversation = conversation.map_err(|error| not_read(&error))?.ok_or_else(no_such_room)?;
+        let opened = opening::with_preview(reader.keyring(), conversation).await;
+        opened.map_err(|error| refusal::no_key(&error))
     })
     .await
 }

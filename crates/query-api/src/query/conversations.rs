@@ -1,15 +1,18 @@
 //! The caller's rooms, the most recently active first.
 
 use axum::extract::State;
+use chasqui_auth::refusal;
 use chasqui_events::UserId;
 use chasqui_http::{Json, Query, Refusal};
 use chasqui_protocol::{
     Problem,
     query::{Conversations, Freshness},
 };
+use futures::future::try_join_all;
 
 use crate::{
     asking::Asking,
+    opening,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -46,6 +49,8 @@ pub(crate) async fn read(
     measured("conversations", async {
         reader.fresh_rooms(fresh).await?;
         let conversations = reader.model().conversations(caller).await.map_err(|error| not_read(&error))?;
+        let opened = conversations.into_iter().map(|stored| opening::with_preview(reader.keyring(), stored));
+        let conversations = try_join_all(opened).await.map_err(|error| refusal::no_key(&error))?;
         Ok(Conversations { conversations })
     })
     .await

@@ -7,6 +7,7 @@ use chasqui_protocol::{
     Code, Problem,
     query::{Freshness, History, Page},
 };
+use chasqui_read_model::StoredHistory;
 
 use crate::{
     asking::Asking,
@@ -80,7 +81,8 @@ pub(crate) async fn read(
         reader.fresh_room(room, fresh).await?;
         let access = reader.access(caller, room).await?;
         let history = reader.model().history(room, page, limit, access.visible).await;
-        history.map_err(|error| not_read(&error))
+        let StoredHistory { items, older, newer, held_at } = history.map_err(|error| not_read(&error))?;
+        Ok(History { items: reader.open(items).await?, older, newer, held_at })
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! Who is in a room.
 
 use axum::extract::State;
+use chasqui_auth::refusal;
 use chasqui_events::{RoomId, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -10,6 +11,7 @@ use chasqui_protocol::{
 
 use crate::{
     asking::Asking,
+    opening,
     parameters::{page_size, parameters},
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -62,7 +64,8 @@ pub(crate) async fn read(
         let limit = page_size(limit, reader.bounds().page)?;
         reader.fresh_room(room, fresh).await?;
         reader.access(caller, room).await?;
-        reader.model().members(room, after, limit).await.map_err(|error| not_read(&error))
+        let members = reader.model().members(room, after, limit).await.map_err(|error| not_read(&error))?;
+        opening::members(reader.keyring(), members).await.map_err(|error| refusal::no_key(&error))
     })
     .await
 }

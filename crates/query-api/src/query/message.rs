@@ -1,12 +1,14 @@
 //! One message by its author and id.
 
 use axum::extract::State;
+use chasqui_auth::refusal;
 use chasqui_events::{CommandId, RoomId, UserId};
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{Code, Item, Problem, query::Freshness};
 
 use crate::{
     asking::Asking,
+    opening,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -54,9 +56,10 @@ pub(crate) async fn read(
         reader.fresh_room(room, fresh).await?;
         let access = reader.access(caller, room).await?;
         let item = reader.model().message(room, author, id).await.map_err(|error| not_read(&error))?;
-        item.filter(|item| access.shows(item.seq)).ok_or_else(|| {
+        let item = item.filter(|item| access.shows(item.seq)).ok_or_else(|| {
             Problem::new(Code::MessageNotFound, "no message of this author with this id stands in the room")
-        })
+        })?;
+        opening::open_one(reader.keyring(), item).await.map_err(|error| refusal::no_key(&error))
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! Somebody's profile.
 
 use axum::extract::State;
+use chasqui_auth::refusal;
 use chasqui_events::UserId;
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
@@ -10,6 +11,7 @@ use chasqui_protocol::{
 
 use crate::{
     asking::Asking,
+    opening,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -43,7 +45,9 @@ pub(crate) async fn read(reader: &Reader, user: UserId, fresh: Freshness) -> Res
     measured("profile", async {
         reader.fresh_people(fresh).await?;
         let profile = reader.model().profile(user).await.map_err(|error| not_read(&error))?;
-        profile.ok_or_else(|| Problem::new(Code::UserNotFound, "there is no user of this id, or not yet"))
+        let profile = profile
+            .ok_or_else(|| Problem::new(Code::UserNotFound, "there is no user of this id, or not yet"))?;
+        opening::profile(reader.keyring(), profile).await.map_err(|error| refusal::no_key(&error))
     })
     .await
 }

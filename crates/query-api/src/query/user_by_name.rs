@@ -1,6 +1,7 @@
 //! The user of a name.
 
 use axum::extract::State;
+use chasqui_auth::refusal;
 use chasqui_http::{Json, Path, Query, Refusal};
 use chasqui_protocol::{
     Code, Problem,
@@ -9,6 +10,7 @@ use chasqui_protocol::{
 
 use crate::{
     asking::Asking,
+    opening,
     parameters::parameters,
     reader::{Reader, measured, not_read},
     routes::QueryApi,
@@ -40,11 +42,19 @@ pub(crate) async fn endpoint(
     Ok(Json(read(api.reader(), &name, parameters.fresh()?).await?))
 }
 
+fn not_found() -> Problem {
+    Problem::new(Code::UserNotFound, "there is no user of this name, or not yet")
+}
+
 pub(crate) async fn read(reader: &Reader, name: &str, fresh: Freshness) -> Result<Profile, Problem> {
     measured("user_by_name", async {
         reader.fresh_people(fresh).await?;
-        let profile = reader.model().user_by_name(name).await.map_err(|error| not_read(&error))?;
-        profile.ok_or_else(|| Problem::new(Code::UserNotFound, "there is no user of this name, or not yet"))
+        let token = reader.names()?.token(name);
+        let profile = reader.model().user_by_name(&token).await.map_err(|error| not_read(&error))?;
+        let profile = profile.ok_or_else(not_found)?;
+        let profile =
+            opening::profile(reader.keyring(), profile).await.map_err(|error| refusal::no_key(&error))?;
+        if profile.erased { Err(not_found()) } else { Ok(profile) }
     })
     .await
 }

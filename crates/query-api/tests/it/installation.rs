@@ -20,7 +20,7 @@ use chasqui_http::shell;
 use chasqui_limiter::Rates;
 use chasqui_projector::{Projector, Settings as ProjectorSettings};
 use chasqui_protocol::{Accepted, Problem, command::Tokens};
-use chasqui_query_api::{Bounds, QueryApi, Reader};
+use chasqui_query_api::{Bounds, QueryApi, Reader, Secrets};
 use chasqui_read_model::{ReadModel, Settings};
 use chasqui_runtime::{
     clock::id_parts,
@@ -68,6 +68,7 @@ impl Installation {
         config.auth.argon2_iterations = 1;
         config.auth.signing_key_file = Some(secrets.path().join(secrets::SIGNING_KEY));
         config.auth.name_key_file = Some(secrets.path().join(secrets::NAME_KEY));
+        config.crypto.kek_file = Some(secrets.path().join(secrets::KEK));
         config.query.barrier_wait_ms = wait;
         config.query.page_max = 20;
         let bus = async |role| connect(nats.url(), role).await;
@@ -83,7 +84,9 @@ impl Installation {
             Registry::new().register("projector"),
         );
         let query_bus = bus(BusRole::QueryApi).await;
-        let reader = Reader::new(model, Log::new(query_bus.clone()), Bounds::new(&config), Rates::none());
+        let opening = Secrets::load(&config, query_bus.clone()).unwrap();
+        let reader =
+            Reader::new(model, Log::new(query_bus.clone()), opening, Bounds::new(&config), Rates::none());
         let verifier = Verifier::new(&config.auth, &query_bus);
         let routes = QueryApi::new(reader.clone(), verifier).routes();
         let bounds = chasqui_http::Bounds {

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chasqui_events::{RoomId, Seq, UserId};
-use chasqui_protocol::Item;
 
 use super::room::RoomRecord;
 use crate::{
-    Notice, Stream,
+    Notice, StoredItem, Stream,
     plan::{HotRoom, Plan, Tally, Writes},
     view::{
         members,
@@ -34,7 +33,7 @@ pub struct Batch {
 struct Touched {
     /// The last entry of the timeline before the batch.
     prev: Seq,
-    items: Vec<Item>,
+    items: Vec<StoredItem>,
 }
 
 impl Batch {
@@ -55,7 +54,7 @@ impl Batch {
         self.rooms.entry(room).or_insert_with(|| Touched { prev: top, items: vec![] });
     }
 
-    pub(super) fn add_item(&mut self, item: Item) {
+    pub(super) fn add_item(&mut self, item: StoredItem) {
         if let Some(touched) = self.rooms.get_mut(&item.room) {
             touched.items.push(item);
         }

@@ -1,10 +1,9 @@
 //! The readers' side of the hot set.
 
 use chasqui_events::{Partition, RoomId, Seq};
-use chasqui_protocol::Item;
 
 use super::{Hot, HotError, Keys};
-use crate::{Checkpoint, Stream, Version, view::rooms::RoomHeads};
+use crate::{Checkpoint, StoredItem, Stream, Version, view::rooms::RoomHeads};
 
 /// The end of a room's timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +13,7 @@ pub(crate) struct Tail {
     pub(crate) heads: RoomHeads,
     /// The entry before the first item, 0 for none.
     pub(crate) before: Seq,
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<StoredItem>,
 }
 
 /// What to read of a room's list.

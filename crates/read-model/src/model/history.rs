@@ -1,14 +1,11 @@
 //! Timelines.
 
 use chasqui_events::{CommandId, RoomId, Seq, UserId};
-use chasqui_protocol::{
-    Item,
-    query::{History, Page},
-};
+use chasqui_protocol::query::Page;
 
 use super::{ReadModel, Slice, Visible};
 use crate::{
-    ReadError, Stream, Version,
+    ReadError, StoredHistory, StoredItem, Stream, Version,
     hot::{Part, Tail},
     view::{rooms::RoomDoc, timeline::Numbered},
 };
@@ -43,7 +40,7 @@ impl ReadModel {
         page: Page,
         limit: usize,
         visible: Visible,
-    ) -> Result<History, ReadError> {
+    ) -> Result<StoredHistory, ReadError> {
         let limit = limit.max(1);
         let version = self.version().await;
         if page == Page::Newest
@@ -54,7 +51,7 @@ impl ReadModel {
             return Ok(newest(tail, visible));
         }
         let Some(doc) = self.rooms(version).by_id(room).await? else {
-            return Ok(History { items: vec![], older: false, newer: false, held_at: None });
+            return Ok(StoredHistory { items: vec![], older: false, newer: false, held_at: None });
         };
         self.stored_history(version, &doc, page, limit as u64, visible).await
     }
@@ -66,7 +63,7 @@ impl ReadModel {
         page: Page,
         limit: u64,
         visible: Visible,
-    ) -> Result<History, ReadError> {
+    ) -> Result<StoredHistory, ReadError> {
         // Ordinals of the first and the last visible entry.
         let first = match visible.from {
             0 => 1,
@@ -98,8 +95,8 @@ impl ReadModel {
         };
         let (low, high) = (low.max(first), high.min(last));
         let entries = self.timeline(version).range(doc.room, low, high).await?;
-        let items: Vec<Item> = entries.into_iter().map(|Numbered { item, .. }| item).collect();
-        Ok(History {
+        let items: Vec<StoredItem> = entries.into_iter().map(|Numbered { item, .. }| item).collect();
+        Ok(StoredHistory {
             items,
             // Where nothing is visible, there is nothing older or newer either.
             older: low > first && last >= first,
@@ -125,7 +122,7 @@ impl ReadModel {
         room: RoomId,
         author: UserId,
         id: CommandId,
-    ) -> Result<Option<Item>, ReadError> {
+    ) -> Result<Option<StoredItem>, ReadError> {
         let version = self.version().await;
         self.timeline(version).message(room, author, id).await
     }
@@ -142,9 +139,9 @@ impl ReadModel {
     }
 }
 
-fn newest(tail: Tail, visible: Visible) -> History {
+fn newest(tail: Tail, visible: Visible) -> StoredHistory {
     let hidden = tail.items.iter().take_while(|item| item.seq < visible.from).count();
     let older = hidden == 0 && tail.before != 0 && tail.before >= visible.from;
     let items = tail.items.into_iter().skip(hidden).collect();
-    History { items, older, newer: false, held_at: tail.heads.held_at }
+    StoredHistory { items, older, newer: false, held_at: tail.heads.held_at }
 }

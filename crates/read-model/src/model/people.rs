@@ -1,24 +1,73 @@
 //! People and rooms.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Deref};
 
 use chasqui_events::{
-    RoomId, Seq, SessionId, UserId,
+    RoomId, Seq, SessionId, Text, UserId,
     receipts::Mark,
     room::{Kind, Role},
 };
-use chasqui_protocol::query::{
-    Acts, Ban, Bans, Conversation, Members, Muted, Profile, PublicRoom, Receipts, RoomMember,
-};
+use chasqui_protocol::query::{Acts, Ban, Conversation, Muted, PublicRoom, Receipts, Standing};
 
 use super::ReadModel;
 use crate::{
-    MemberStanding, Membership, ReadError, RoomInfo, RoomMembers, Version,
+    MemberStanding, Membership, ReadError, RoomInfo, RoomMembers, StoredItem, StoredProfile, Version,
     view::{
         members::{self, MemberDoc},
         rooms::{self, RoomDoc},
     },
 };
+
+/// One of somebody's rooms, with its last message as the projections hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredConversation {
+    /// The room; its `last` is not filled in.
+    pub conversation: Conversation,
+    /// The last message, when there is one and the caller may see it.
+    pub last: Option<StoredItem>,
+}
+
+/// What is open about it.
+impl Deref for StoredConversation {
+    type Target = Conversation;
+
+    fn deref(&self) -> &Conversation {
+        &self.conversation
+    }
+}
+
+/// One member of a room; what is personal stays sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMember {
+    /// Who.
+    pub user: UserId,
+    /// Their name; empty when their registration is not projected.
+    pub name: Text,
+    /// In it or only invited.
+    pub standing: Standing,
+    /// Their role.
+    pub role: Role,
+    /// That they may not post.
+    pub muted: Option<Muted>,
+}
+
+/// A page of who is banned from a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBans {
+    /// By id: the ban without a name, and the name as the projections hold it.
+    pub bans: Vec<(Ban, Text)>,
+    /// There are more after the last one.
+    pub more: bool,
+}
+
+/// A page of the members of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMembers {
+    /// By id.
+    pub members: Vec<StoredMember>,
+    /// There are more after the last one.
+    pub more: bool,
+}
 
 impl ReadModel {
     /// This user's relation to every room that they ever had to do with.
@@ -78,7 +127,7 @@ impl ReadModel {
     }
 
     /// The rooms that a user is in or invited to, the most recently active first.
-    pub async fn conversations(&self, user: UserId) -> Result<Vec<Conversation>, ReadError> {
+    pub async fn conversations(&self, user: UserId) -> Result<Vec<StoredConversation>, ReadError> {
         let version = self.version().await;
         let mine = self.members_view(version).of_user(user).await?;
         let mine: Vec<_> =
@@ -92,19 +141,34 @@ impl ReadModel {
             .into_iter()
             .filter_map(|member| {
                 let room = rooms.get(&member.membership.room)?;
-                Some((rooms::last_activity(room), conversation(room, &member)?))
+                Some((rooms::last_activity(room), conversation(room, &member)?, visible_last(room, &member)))
             })
             .collect();
-        found.sort_by(|(a, one), (b, other)| b.cmp(a).then(one.room.cmp(&other.room)));
-        Ok(found.into_iter().map(|(_, conversation)| conversation).collect())
+        found.sort_by(|(a, one, _), (b, other, _)| b.cmp(a).then(one.room.cmp(&other.room)));
+        let places: Vec<_> = found.iter().filter_map(|(.., last)| *last).collect();
+        let mut messages = self.timeline(version).at_all(&places).await?;
+        let with_last = |(_, conversation, last): (_, _, Option<(RoomId, Seq)>)| StoredConversation {
+            conversation,
+            last: last.and_then(|place| messages.remove(&place)),
+        };
+        Ok(found.into_iter().map(with_last).collect())
     }
 
     /// One of them; `None` when the user is neither in the room nor invited.
-    pub async fn conversation(&self, user: UserId, room: RoomId) -> Result<Option<Conversation>, ReadError> {
+    pub async fn conversation(
+        &self,
+        user: UserId,
+        room: RoomId,
+    ) -> Result<Option<StoredConversation>, ReadError> {
         let version = self.version().await;
         let Some(member) = self.members_view(version).one(room, user).await? else { return Ok(None) };
-        let doc = self.rooms(version).by_id(room).await?;
-        Ok(doc.and_then(|doc| conversation(&doc, &member)))
+        let Some(doc) = self.rooms(version).by_id(room).await? else { return Ok(None) };
+        let Some(conversation) = conversation(&doc, &member) else { return Ok(None) };
+        let last = match visible_last(&doc, &member) {
+            Some((room, seq)) => self.timeline(version).at(room, seq).await?.map(|entry| entry.item),
+            None => None,
+        };
+        Ok(Some(StoredConversation { conversation, last }))
     }
 
     /// Who is in a room or invited, by id, after this one.
@@ -113,7 +177,7 @@ impl ReadModel {
         room: RoomId,
         after: Option<UserId>,
         limit: usize,
-    ) -> Result<Members, ReadError> {
+    ) -> Result<StoredMembers, ReadError> {
         let version = self.version().await;
         let mut found = self.members_view(version).page(room, after, limit.saturating_add(1)).await?;
         let more = found.len() > limit;
@@ -124,13 +188,18 @@ impl ReadModel {
             let Membership { user, standing, role, muted, .. } = member.membership;
             let name = names.remove(&user).unwrap_or_default();
             let muted = muted.map(|term| Muted { until: term.until });
-            standing.present().map(|standing| RoomMember { user, name, standing, role, muted })
+            standing.present().map(|standing| StoredMember { user, name, standing, role, muted })
         };
-        Ok(Members { members: found.into_iter().filter_map(member).collect(), more })
+        Ok(StoredMembers { members: found.into_iter().filter_map(member).collect(), more })
     }
 
     /// Who is banned from a room, by id, after this one.
-    pub async fn bans(&self, room: RoomId, after: Option<UserId>, limit: usize) -> Result<Bans, ReadError> {
+    pub async fn bans(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<StoredBans, ReadError> {
         let version = self.version().await;
         let mut found = self.members_view(version).banned(room, after, limit.saturating_add(1)).await?;
         let more = found.len() > limit;
@@ -140,19 +209,14 @@ impl ReadModel {
         let ban = |member: MemberDoc| {
             let Membership { user, ban, .. } = member.membership;
             let name = names.remove(&user).unwrap_or_default();
-            ban.map(|ban| Ban {
-                user,
-                name,
-                by: ban.by,
-                at: ban.at,
-                until: ban.term.until,
-                reason: ban.reason,
-            })
+            let ban = ban?;
+            let (by, at, until) = (ban.by, ban.at, ban.term.until);
+            Some((Ban { user, name: String::new(), by, at, until, reason: ban.reason }, name))
         };
-        Ok(Bans { bans: found.into_iter().filter_map(ban).collect(), more })
+        Ok(StoredBans { bans: found.into_iter().filter_map(ban).collect(), more })
     }
 
-    async fn names(&self, version: Version, users: &[UserId]) -> Result<HashMap<UserId, String>, ReadError> {
+    async fn names(&self, version: Version, users: &[UserId]) -> Result<HashMap<UserId, Text>, ReadError> {
         let profiles = self.users(version).profiles(users).await?;
         Ok(profiles.into_iter().map(|profile| (profile.user, profile.name)).collect())
     }
@@ -178,15 +242,15 @@ impl ReadModel {
     }
 
     /// Who somebody is.
-    pub async fn profile(&self, user: UserId) -> Result<Option<Profile>, ReadError> {
+    pub async fn profile(&self, user: UserId) -> Result<Option<StoredProfile>, ReadError> {
         let version = self.version().await;
         self.users(version).profile(user).await
     }
 
-    /// Who has this name, in any case and form.
-    pub async fn user_by_name(&self, name: &str) -> Result<Option<Profile>, ReadError> {
+    /// Who has the name with this claim token.
+    pub async fn user_by_name(&self, token: &str) -> Result<Option<StoredProfile>, ReadError> {
         let version = self.version().await;
-        self.users(version).by_name(name).await
+        self.users(version).by_name(token).await
     }
 
     /// The public rooms whose names begin so, in any case and form; at most 100, by name.
@@ -212,6 +276,12 @@ fn conversation(room: &RoomDoc, member: &MemberDoc) -> Option<Conversation> {
         unread: if joined { room.unread(user, member.seen) } else { 0 },
         read,
         head: room.top,
-        last: room.last.clone().filter(|_| joined),
+        last: None,
     })
+}
+
+/// Where the last message is, for whom it is to see.
+fn visible_last(room: &RoomDoc, member: &MemberDoc) -> Option<(RoomId, Seq)> {
+    let joined = member.membership.standing == MemberStanding::Joined;
+    room.last.filter(|_| joined).map(|last| (room.room, last.seq))
 }

@@ -16,7 +16,7 @@ use chasqui_events::{
     receipts::ReceiptEvent,
     room::{Kind, RoomEvent},
 };
-use chasqui_protocol::query::{LastMessage, PublicRoom};
+use chasqui_protocol::query::PublicRoom;
 use futures::TryStreamExt as _;
 
 use super::{Collection, Entry};
@@ -83,16 +83,21 @@ pub(crate) struct RoomDoc {
     pub(crate) top: Seq,
     pub(crate) n: u64,
     pub(crate) m: u64,
-    pub(crate) last: Option<LastMessage>,
+    pub(crate) last: Option<Last>,
     /// Who posted last, most recent at the end, with the message count at their last post.
     pub(crate) posters: Vec<(UserId, u64)>,
 }
 
+/// The last message of a room; what was said is in its timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) seq: Seq,
+    pub(crate) at: Timestamp,
+    pub(crate) by: UserId,
+}
+
 /// So many posters are remembered in a room's document.
 const POSTERS: usize = 16;
-
-/// The longest preview of a message, in characters.
-const PREVIEW_CHARS: usize = 120;
 
 impl RoomDoc {
     pub(crate) const fn new(room: RoomId) -> Self {
@@ -123,15 +128,10 @@ impl RoomDoc {
                 self.apply_state(event);
                 None
             }
-            Fact::Message(MessageEvent::Posted(posted)) => {
+            Fact::Message(MessageEvent::Posted(_)) => {
                 self.m += 1;
                 self.number(fact.seq);
-                self.last = Some(LastMessage {
-                    seq: fact.seq,
-                    at: fact.at(),
-                    by: fact.by(),
-                    preview: posted.body.chars().take(PREVIEW_CHARS).collect(),
-                });
+                self.last = Some(Last { seq: fact.seq, at: fact.at(), by: fact.by() });
                 self.note_poster(fact.by())
             }
             Fact::Receipt(ReceiptEvent::Moved(_))
@@ -227,10 +227,7 @@ impl RoomDoc {
         }
         if let Some(last) = &self.last {
             let (seq, by) = (stored::seq(last.seq), stored::user(last.by));
-            document.insert(
-                "last",
-                doc! { "seq": seq, "at": last.at.millis(), "by": by, "preview": &last.preview },
-            );
+            document.insert("last", doc! { "seq": seq, "at": last.at.millis(), "by": by });
         }
         let poster = |(user, m): &(UserId, u64)| doc! { "user": stored::user(*user), "m": stored::seq(*m) };
         document.insert("posters", self.posters.iter().map(poster).collect::<Vec<_>>());
@@ -279,14 +276,9 @@ fn read_heads(fields: &Fields<'_>) -> Result<RoomHeads, ReadError> {
     })
 }
 
-fn read_last(fields: &Fields<'_>, name: &str) -> Result<LastMessage, ReadError> {
+fn read_last(fields: &Fields<'_>, name: &str) -> Result<Last, ReadError> {
     let last = fields.inner(name)?;
-    Ok(LastMessage {
-        seq: last.number("seq")?,
-        at: last.moment("at")?,
-        by: last.user("by")?,
-        preview: last.text("preview")?.to_owned(),
-    })
+    Ok(Last { seq: last.number("seq")?, at: last.moment("at")?, by: last.user("by")? })
 }
 
 pub(crate) fn indexes() -> Vec<Document> {
@@ -402,7 +394,7 @@ mod tests {
             top: 5,
             n: 3,
             m: 2,
-            last: Some(LastMessage { seq: 5, at: Timestamp(9), by: user(1), preview: "hi".to_owned() }),
+            last: Some(Last { seq: 5, at: Timestamp(9), by: user(1) }),
             posters: vec![(user(1), 2)],
             ..RoomDoc::new(id)
         }

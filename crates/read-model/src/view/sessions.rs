@@ -26,7 +26,7 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
         Fact::Identity(IdentityEvent::SessionOpened(opened)) => {
             changes.0.entry(opened.session).or_default().extend(doc! {
                 "user": stored::user(envelope.by),
-                "device": &opened.device,
+                "device": stored::text(&opened.device),
                 "opened_at": envelope.at.millis(),
             });
         }

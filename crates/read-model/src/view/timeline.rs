@@ -4,9 +4,11 @@
 //! Both belong to this version of the views and never leave it. A page is a range of `n` that is known before it
 //! is asked for, so that it is one exact index range on every server.
 
+use std::collections::HashMap;
+
 use bson::{Bson, Document, doc};
 use chasqui_events::{
-    CommandId, Fact, RoomId, Seq, Timestamp, UserId,
+    CommandId, Fact, RoomId, Sealed, Seq, Text, Timestamp, UserId,
     account::AccountEvent,
     identity::IdentityEvent,
     message::MessageEvent,
@@ -18,7 +20,7 @@ use futures::TryStreamExt as _;
 
 use super::{Collection, Entry};
 use crate::{
-    ReadError, Store, Version,
+    ReadError, Store, StoredItem, Version, item,
     plan::{Write, Writes},
     stored::{self, Fields},
 };
@@ -28,17 +30,23 @@ use crate::{
 pub(crate) struct Numbered {
     pub(crate) n: u64,
     pub(crate) m: u64,
-    pub(crate) item: Item,
+    pub(crate) item: StoredItem,
 }
 
 /// The entry that a fact makes; `None` for facts that are no part of the timeline.
-pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
+pub(crate) fn entry(fact: &Entry<'_>) -> Option<StoredItem> {
+    let mut text = Text::EMPTY;
     let what = match &fact.envelope.event {
-        Fact::Message(MessageEvent::Posted(posted)) => Happening::Message {
-            id: fact.id(),
-            body: posted.body.clone(),
-            replies_to: posted.replies_to.clone(),
-        },
+        Fact::Message(MessageEvent::Posted(posted)) => {
+            text = posted.body.clone();
+            Happening::Message {
+                id: fact.id(),
+                body: String::new(),
+                erased: false,
+                damaged: false,
+                replies_to: posted.replies_to.clone(),
+            }
+        }
         Fact::Room(RoomEvent::Created(created)) => {
             Happening::Created { kind: created.kind, name: created.name.clone() }
         }
@@ -81,23 +89,25 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<Item> {
             | AccountEvent::OperatorActed(_),
         ) => return None,
     };
-    Some(Item {
+    let item = Item {
         room: fact.room,
         seq: fact.seq,
         at: fact.at(),
         by: fact.by(),
         imported_by: fact.envelope.import.map(|import| import.by),
         what,
-    })
+    };
+    Some(item::with_text(item, text))
 }
 
 /// Plans the entry's document.
-pub(crate) fn write(item: &Item, n: u64, m: u64, writes: &mut Writes) {
+pub(crate) fn write(item: &StoredItem, n: u64, m: u64, writes: &mut Writes) {
     let id = Bson::Int64(stored::place(item.room.partition(), item.seq));
     writes.push(Collection::Timeline, id, Write::Insert(document(item, n, m)));
 }
 
-fn document(item: &Item, n: u64, m: u64) -> Document {
+fn document(stored: &StoredItem, n: u64, m: u64) -> Document {
+    let StoredItem { item, sealed } = stored;
     let mut document = doc! {
         "_id": stored::place(item.room.partition(), item.seq),
         "room": stored::room(item.room),
@@ -109,14 +119,18 @@ fn document(item: &Item, n: u64, m: u64) -> Document {
     if let Some(importer) = item.imported_by {
         document.insert("importer", stored::user(importer));
     }
-    add_happening(&item.what, &mut document);
+    add_happening(&item.what, sealed.as_ref(), &mut document);
     document
 }
 
-fn add_happening(what: &Happening, document: &mut Document) {
+fn add_happening(what: &Happening, sealed: Option<&Sealed>, document: &mut Document) {
     match what {
-        Happening::Message { id, body, replies_to } => {
-            document.extend(doc! { "what": "message", "id": stored::command(*id), "body": body });
+        Happening::Message { id, body, replies_to, erased: _, damaged: _ } => {
+            document.extend(doc! { "what": "message", "id": stored::command(*id) });
+            match sealed {
+                Some(sealed) => document.insert("sealed", stored::sealed(sealed)),
+                None => document.insert("body", body),
+            };
             if !replies_to.is_empty() {
                 let replies: Vec<Bson> = replies_to.iter().map(|id| stored::command(*id)).collect();
                 document.insert("replies", replies);
@@ -179,6 +193,7 @@ pub(crate) fn read(document: &Document) -> Result<Numbered, ReadError> {
         imported_by: fields.optional("importer", Fields::user)?,
         what: read_happening(&fields)?,
     };
+    let item = StoredItem { item, sealed: fields.optional("sealed", Fields::sealed)? };
     Ok(Numbered { n: fields.number("n")?, m: fields.number("m")?, item })
 }
 
@@ -186,7 +201,9 @@ fn read_happening(fields: &Fields<'_>) -> Result<Happening, ReadError> {
     Ok(match fields.text("what")? {
         "message" => Happening::Message {
             id: fields.command("id")?,
-            body: fields.text("body")?.to_owned(),
+            body: if fields.has("sealed") { String::new() } else { fields.text("body")?.to_owned() },
+            erased: false,
+            damaged: false,
             replies_to: fields.optional("replies", Fields::commands)?.unwrap_or_default(),
         },
         "created" => Happening::Created { kind: fields.kind("kind")?, name: fields.text("name")?.to_owned() },
@@ -263,6 +280,25 @@ impl Timeline<'_> {
         Ok(found.filter(|entry| entry.item.room == room))
     }
 
+    /// The entries at exactly these places, by place; of those that are entries of their rooms.
+    pub(crate) async fn at_all(
+        &self,
+        places: &[(RoomId, Seq)],
+    ) -> Result<HashMap<(RoomId, Seq), StoredItem>, ReadError> {
+        if places.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<Bson> =
+            places.iter().map(|(room, seq)| Bson::Int64(stored::place(room.partition(), *seq))).collect();
+        let cursor = self.collection().find(doc! { "_id": { "$in": ids } }).await?;
+        let documents: Vec<Document> = cursor.try_collect().await?;
+        let entry = |document: &Document| {
+            let Numbered { item, .. } = read(document)?;
+            Ok(((item.room, item.seq), item))
+        };
+        documents.iter().map(entry).collect()
+    }
+
     /// The numbers of the last entry at or before a place, `(0, 0)` for none. `newest` is the room's last ordinal.
     pub(crate) async fn numbers_at(
         &self,
@@ -292,7 +328,7 @@ impl Timeline<'_> {
         room: RoomId,
         author: UserId,
         id: CommandId,
-    ) -> Result<Option<Item>, ReadError> {
+    ) -> Result<Option<StoredItem>, ReadError> {
         let filter =
             doc! { "room": stored::room(room), "id": stored::command(id), "by": stored::user(author) };
         let found = self.collection().find_one(filter).await?;
@@ -354,9 +390,16 @@ mod tests {
         let room = RoomId::new(Partition::from_low_bits(2), Timestamp(5), [1; 10]);
         let user = UserId::new(Timestamp(6), [2; 10]);
         let id = CommandId::new(Timestamp(7), [3; 10]);
+        let message = |body: &str, replies_to| Happening::Message {
+            id,
+            body: body.to_owned(),
+            erased: false,
+            damaged: false,
+            replies_to,
+        };
         let happenings = [
-            Happening::Message { id, body: "ñan".to_owned(), replies_to: vec![] },
-            Happening::Message { id, body: String::new(), replies_to: vec![id] },
+            message("ñan", vec![]),
+            message("", vec![id]),
             Happening::Created { kind: Kind::Public, name: "Plaza".to_owned() },
             Happening::Renamed { name: "Plaza Mayor".to_owned() },
             Happening::Joined { user },
@@ -373,8 +416,15 @@ mod tests {
         ];
         for (imported_by, what) in [None, Some(user)].into_iter().cycle().zip(happenings) {
             let item = Item { room, seq: 9, at: Timestamp(8), by: user, imported_by, what };
+            let item = StoredItem::open(item);
             let entry = read(&document(&item, 4, 3)).unwrap();
             assert_eq!(entry, Numbered { n: 4, m: 3, item });
         }
+        let what = message("", vec![]);
+        let item = Item { room, seq: 9, at: Timestamp(8), by: user, imported_by: None, what };
+        let item = item::with_text(item, Text::Sealed(Sealed::new(vec![1, 2, 3])));
+        let document = document(&item, 4, 3);
+        assert!(!document.contains_key("body"));
+        assert_eq!(read(&document).unwrap(), Numbered { n: 4, m: 3, item });
     }
 }

@@ -1,22 +1,22 @@
 //! Users and their names.
 //!
+//! Names are sealed. A name is found by its claim token, the keyed hash that its subject in the log ends with.
+//!
 //! A name belongs to whoever claimed it first in log order, by registering or by changing to it, and stays theirs when
-//! they go by another one: so it still finds them. A profile may come before its registration (when that is parked), so each fact sets only
-//! what it speaks of.
+//! they go by another one: so it still finds them. A profile may come before its registration (when that is parked), so
+//! each fact sets only what it speaks of.
 
 use std::collections::BTreeMap;
 
 use bson::{Bson, Document, doc};
-use chasqui_domain::name;
 use chasqui_events::{
-    Envelope, Fact, UserId,
+    Envelope, Fact, Text, UserId,
     account::{AccountEvent, Deactivated, Reactivated},
     identity::IdentityEvent,
     message::MessageEvent,
     receipts::ReceiptEvent,
     room::RoomEvent,
 };
-use chasqui_protocol::query::Profile;
 use futures::TryStreamExt as _;
 
 use super::Collection;
@@ -25,6 +25,22 @@ use crate::{
     plan::{Write, Writes},
     stored::{self, Fields},
 };
+
+/// What the subject of a name's claim begins with, before the name's token.
+const CLAIM: &str = "ident.name.";
+
+/// A profile as the projections hold it: what is personal stays sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredProfile {
+    /// Who.
+    pub user: UserId,
+    /// The name, as typed at registration.
+    pub name: Text,
+    /// What to show; empty for the name itself.
+    pub display_name: Text,
+    /// They have deactivated their account.
+    pub deactivated: bool,
+}
 
 /// The changes of a batch: one write per user, and one per name.
 #[derive(Clone, Debug, Default)]
@@ -40,31 +56,29 @@ struct Change {
 }
 
 /// Folds a fact into the planned changes.
-pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
+///
+/// `subject` is the one that it was recorded on.
+pub(crate) fn apply(subject: &str, envelope: &Envelope<Fact>, changes: &mut Changes) {
     match &envelope.event {
         Fact::Identity(IdentityEvent::Registered(registered)) => {
-            let folded = name::folded(&registered.name);
             let change = changes.users.entry(registered.user).or_default();
-            change.set.extend(doc! {
-                "name": &registered.name,
-                "folded": &folded,
-                "at": envelope.at.millis(),
-            });
+            let at = envelope.at.millis();
+            change.set.extend(doc! { "name": stored::text(&registered.name), "at": at });
             if !change.set.contains_key("display") {
-                change.first.insert("display", &registered.display_name);
+                change.first.insert("display", stored::text(&registered.display_name));
             }
-            changes.names.push((folded, registered.user));
+            changes.names.push((token(subject), registered.user));
         }
         Fact::Identity(IdentityEvent::ProfileChanged(profile)) => {
             let change = changes.users.entry(envelope.by).or_default();
             change.first.remove("display");
-            change.set.insert("display", &profile.display_name);
+            change.set.insert("display", stored::text(&profile.display_name));
         }
         Fact::Identity(IdentityEvent::Renamed(renamed)) => {
             let change = changes.users.entry(renamed.user).or_default();
             // A field of its own, which goes before the first name whatever the order in which they are applied.
-            change.set.insert("renamed", &renamed.name);
-            changes.names.push((name::folded(&renamed.name), renamed.user));
+            change.set.insert("renamed", stored::text(&renamed.name));
+            changes.names.push((token(subject), renamed.user));
         }
         Fact::Account(AccountEvent::Deactivated(Deactivated { user })) => {
             changes.users.entry(*user).or_default().set.insert("deactivated", true);
@@ -102,16 +116,21 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, changes: &mut Changes) {
     }
 }
 
+/// The claim token of the name whose subject this is.
+fn token(subject: &str) -> String {
+    subject.strip_prefix(CLAIM).unwrap_or(subject).to_owned()
+}
+
 impl Changes {
     pub(crate) fn write(self, writes: &mut Writes) {
         for (user, Change { set, first }) in self.users {
             let write = Write::Change { set, raise: doc! {}, first, create: true };
             writes.push(Collection::Users, stored::user(user), write);
         }
-        for (folded, user) in self.names {
+        for (token, user) in self.names {
             let first = doc! { "user": stored::user(user) };
             let write = Write::Change { set: doc! {}, raise: doc! {}, first, create: true };
-            writes.push(Collection::Names, Bson::String(folded), write);
+            writes.push(Collection::Names, Bson::String(token), write);
         }
     }
 }
@@ -131,20 +150,20 @@ impl Users<'_> {
         self.store.collection(&collection.name(self.version))
     }
 
-    pub(crate) async fn profile(&self, user: UserId) -> Result<Option<Profile>, ReadError> {
+    pub(crate) async fn profile(&self, user: UserId) -> Result<Option<StoredProfile>, ReadError> {
         Ok(self.profiles(&[user]).await?.pop())
     }
 
     /// The profiles of those among them who are registered, in any order.
-    pub(crate) async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, ReadError> {
+    pub(crate) async fn profiles(&self, users: &[UserId]) -> Result<Vec<StoredProfile>, ReadError> {
         let ids: Vec<Bson> = users.iter().map(|user| stored::user(*user)).collect();
         let cursor = self.collection(Collection::Users).find(doc! { "_id": { "$in": ids } }).await?;
         let documents: Vec<Document> = cursor.try_collect().await?;
         documents.iter().filter_map(|document| read(document).transpose()).collect()
     }
 
-    pub(crate) async fn by_name(&self, name: &str) -> Result<Option<Profile>, ReadError> {
-        let filter = doc! { "_id": name::folded(name) };
+    pub(crate) async fn by_name(&self, token: &str) -> Result<Option<StoredProfile>, ReadError> {
+        let filter = doc! { "_id": token };
         match self.collection(Collection::Names).find_one(filter).await? {
             Some(found) => self.profile(Fields::of(Collection::Names.base(), &found).user("user")?).await,
             None => Ok(None),
@@ -153,15 +172,15 @@ impl Users<'_> {
 }
 
 /// `None` for a profile whose registration is not applied.
-fn read(document: &Document) -> Result<Option<Profile>, ReadError> {
+fn read(document: &Document) -> Result<Option<StoredProfile>, ReadError> {
     let fields = Fields::of(Collection::Users.base(), document);
     if !fields.has("name") {
         return Ok(None);
     }
-    Ok(Some(Profile {
+    Ok(Some(StoredProfile {
         user: fields.user("_id")?,
-        name: fields.text(if fields.has("renamed") { "renamed" } else { "name" })?.to_owned(),
-        display_name: fields.text("display")?.to_owned(),
+        name: fields.perhaps_sealed(if fields.has("renamed") { "renamed" } else { "name" })?,
+        display_name: fields.perhaps_sealed("display")?,
         deactivated: document.get_bool("deactivated").unwrap_or_default(),
     }))
 }

@@ -143,8 +143,8 @@ configuration! {
         /// Ed25519 private key (PKCS #8 PEM) that signs access tokens. The role `auth` needs it;
         /// `chasqui admin secrets init` makes one.
         signing_key_file: Option<PathBuf> as Optional<FilePath> = "";
-        /// Key (32 bytes, as hexadecimal text) under which user names become subjects of the log. The role `auth`
-        /// needs it; `chasqui admin secrets init` makes one. It must never change while its log lives.
+        /// Key (32 bytes, as hexadecimal text) under which user names become subjects of the log and keys of the
+        /// view of names. The roles `auth`, `query-api` and `ws-edge` need it; `chasqui admin secrets init` makes one. It must never change while its log lives.
         name_key_file: Option<PathBuf> as Optional<FilePath> = "";
         /// The `iss` of access tokens.
         issuer: String as Text = "chasqui";
@@ -217,6 +217,24 @@ configuration! {
         /// Most mails that wait. Where that is full, resets and verifications are refused as `too-many`, and notices
         /// are dropped and counted.
         queue: usize as Whole = "256" in 1..=65_536;
+    }
+
+    /// Sealing of what is said and what is personal.
+    crypto: Crypto {
+        /// Key-encryption keys, as lines `<id> <64 hexadecimal digits>`: the last line wraps the keys of rooms and
+        /// users, all lines unwrap. The roles `auth`, `command-api`, `query-api` and `ws-edge` need it; `chasqui admin
+        /// secrets init` makes one. Read again when it changes. Without it nothing that is sealed can be read, and
+        /// nobody can make it again.
+        kek_file: Option<PathBuf> as Optional<FilePath> = "";
+        /// The same lines, separated by commas, where there is no file.
+        kek: Option<SecretString> as Optional<Secret> = "";
+        /// How long a key is kept in memory. Bounds how long a process that was told of nothing can read what was
+        /// erased, and how long a new key of a room waits to be used.
+        key_cache_s: Duration as Seconds = "300" in 1..=86_400;
+        /// Most keys of rooms and users that are kept in memory, and most keys that were derived from them.
+        key_cache_max: u64 as Whole = "100000" in 1..=100_000_000;
+        /// Most messages that one process seals with one key of a room before it makes the next.
+        seals_per_epoch: u64 as Whole = "4294967296" in 1..=4_294_967_296;
     }
 
     /// The WebSocket edge.

@@ -4,9 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use chasqui_bus::Log;
+use chasqui_crypto::{Keyring, Opened, Place};
 use chasqui_events::{
-    CommandId, Event as _, Fact, RoomId, Seq, Timestamp, UserId,
-    message::MessageEvent,
+    CommandId, Event as _, Fact, RoomId, Seq, Text, Timestamp, UserId,
+    message::{MessageEvent, Posted},
     receipts::{Mark, ReceiptEvent},
     room::RoomEvent,
 };
@@ -118,13 +119,12 @@ impl ExpectedRoom {
         self.entries.push(Entry { seq, message: None });
     }
 
-    fn apply_message(&mut self, seq: Seq, by: UserId, id: CommandId, at: Timestamp, event: MessageEvent) {
-        let MessageEvent::Posted(posted) = event;
+    fn apply_message(&mut self, seq: Seq, by: UserId, id: CommandId, at: Timestamp, body: String) {
         let muted = self.mutes.get(&by).is_some_and(|until| until.is_none_or(|until| at < until));
         if !self.ids.insert((by, id)) {
             self.repeated.insert(seq);
         } else if self.is_member(by) && !muted {
-            let message = Message { seq, by, id, body: posted.body };
+            let message = Message { seq, by, id, body };
             self.entries.push(Entry { seq, message: Some(message) });
         } else {
             self.void.insert((by, id));
@@ -147,8 +147,25 @@ impl ExpectedRoom {
 pub(super) async fn read(stack: &Stack) -> HashMap<RoomId, ExpectedRoom> {
     let log = stack.log().await;
     let streams = Stream::all(stack.partitions()).filter(|stream| *stream != Stream::Ident);
-    let partitions = join_all(streams.map(|stream| partition(log.clone(), stream))).await;
+    let keyring = stack.keyring().await;
+    let partitions = join_all(streams.map(|stream| partition(log.clone(), &keyring, stream))).await;
     partitions.into_iter().flatten().collect()
+}
+
+/// What was said, as whoever has the keys reads it; nothing when it was erased.
+async fn open(keyring: &Keyring, place: &Place, posted: Posted) -> String {
+    let opened = match posted.body {
+        Text::Plain(body) => Opened::Text(body),
+        Text::Sealed(sealed) => keyring.open(place, &sealed).await.unwrap(),
+    };
+    match opened {
+        Opened::Text(body) => {
+            assert_eq!(body.len() as u64, posted.size, "the size beside the seal");
+            body
+        }
+        Opened::Erased => String::new(),
+        Opened::Damaged => panic!("{place:?} is damaged"),
+    }
 }
 
 /// The last sequence of every stream.
@@ -161,7 +178,7 @@ pub(super) async fn heads(stack: &Stack) -> Vec<(Stream, Seq)> {
     heads
 }
 
-async fn partition(log: Log, stream: Stream) -> HashMap<RoomId, ExpectedRoom> {
+async fn partition(log: Log, keyring: &Keyring, stream: Stream) -> HashMap<RoomId, ExpectedRoom> {
     let mut rooms: HashMap<RoomId, ExpectedRoom> = HashMap::new();
     let mut from = 1;
     while let Some(stored) = log.next(&stream.to_string(), from, ">").await.unwrap() {
@@ -173,7 +190,10 @@ async fn partition(log: Log, stream: Stream) -> HashMap<RoomId, ExpectedRoom> {
         let at = fact.recorded_at();
         match fact.event {
             Fact::Room(event) => room.apply_state(stored.seq, &event),
-            Fact::Message(event) => room.apply_message(stored.seq, fact.by, fact.id, at, event),
+            Fact::Message(MessageEvent::Posted(posted)) => {
+                let place = Place::Body { room: id, id: fact.id, author: fact.by };
+                room.apply_message(stored.seq, fact.by, fact.id, at, open(keyring, &place, posted).await);
+            }
             Fact::Receipt(event) => room.apply_receipts(&event),
             Fact::Identity(event) => panic!("{} in {stream}", event.type_name()),
             Fact::Account(event) => panic!("{} in {stream}", event.type_name()),

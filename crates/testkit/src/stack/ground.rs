@@ -88,8 +88,7 @@ impl Ground {
 
     /// The configuration that every process needs.
     pub(super) fn configuration(&self, nats_url: &str, database: &str) -> Vec<(String, String)> {
-        let secrets = self.folder.path().join("secrets");
-        let file = |name: &str| secrets.join(name).to_string_lossy().into_owned();
+        let file = |name: &str| self.secret(name).to_string_lossy().into_owned();
         let mut keys = vec![
             ("nats.url".to_owned(), nats_url.to_owned()),
             ("mongodb.url".to_owned(), self.mongo_url()),
@@ -97,6 +96,7 @@ impl Ground {
             ("redis.url".to_owned(), self.redis_url()),
             ("auth.signing_key_file".to_owned(), file("signing_key.pem")),
             ("auth.name_key_file".to_owned(), file("name.key")),
+            ("crypto.kek_file".to_owned(), file("kek.keys")),
             ("log.filter".to_owned(), "info,chasqui=debug".to_owned()),
         ];
         if let Some(authority) = self.authority() {
@@ -130,6 +130,11 @@ impl Ground {
     /// Whom everybody trusts.
     pub(super) fn authority(&self) -> Option<PathBuf> {
         self.tls.as_ref().map(|tls| tls.authority.clone())
+    }
+
+    /// A file of secrets.
+    pub(super) fn secret(&self, name: &str) -> PathBuf {
+        self.folder.path().join("secrets").join(name)
     }
 
     /// A child process with nothing of our own configuration, marked as this test's.

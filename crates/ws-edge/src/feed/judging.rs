@@ -127,12 +127,11 @@ pub(super) fn by_lane(
     seq: Seq,
     facts: &[Raw],
 ) -> Option<VoidReason> {
-    let read = facts.iter().filter_map(|raw| match Said::read(raw) {
-        Said::State(envelope) if moves_posting(&envelope.event) => Some((raw.seq, envelope.event)),
+    let read = facts.iter().filter_map(|raw| match &raw.said {
+        Said::State(envelope) if moves_posting(&envelope.event) => Some((raw.seq, &envelope.event)),
         _ => None,
     });
-    let lane: Vec<(Seq, RoomEvent)> = read.collect();
-    match verdict_from(lane.iter().map(|(seq, event)| (*seq, event)), author, basis, at, seq) {
+    match verdict_from(read, author, basis, at, seq) {
         Verdict::Void(reason) => Some(reason),
         Verdict::Valid | Verdict::Unknown => None,
     }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
 use chasqui_domain::{StateTrail, Verdict};
 use chasqui_events::{
-    Partition,
-    message::Posted,
+    Partition, Text,
+    message::{MessageEvent, Posted},
     receipts::{Moved, ReceiptEvent},
     room::{MemberMuted, MemberUnmuted, Renamed},
 };
@@ -142,7 +141,7 @@ impl Log {
             Step::Mark { user: n, up } => {
                 let marks = vec![Mark { user: user(*n), delivered: *up, read: 0 }];
                 let payload = envelope(0, user(*n), seq, ReceiptEvent::Moved(Moved { marks })).encode();
-                self.store(Lane::Rcpt, payload);
+                self.store(Lane::Rcpt, &payload);
             }
             Step::Elsewhere => {}
         }
@@ -150,7 +149,11 @@ impl Log {
 
     fn post(&mut self, author: UserId, id: CommandId, behind: usize) {
         let basis = self.states.iter().rev().nth(behind).copied().unwrap_or(0);
-        let event = MessageEvent::Posted(Posted { body: "hola".to_owned(), replies_to: vec![] });
+        let event = MessageEvent::Posted(Posted {
+            body: Text::Plain("hola".to_owned()),
+            size: 4,
+            replies_to: vec![],
+        });
         let payload = Envelope { id, ..envelope(basis, author, self.seq, event) }.encode();
         let seq = self.seq;
         let stands =
@@ -162,7 +165,7 @@ impl Log {
         } else {
             self.void.insert(seq);
         }
-        self.store(Lane::Msg, payload);
+        self.store(Lane::Msg, &payload);
     }
 
     fn state(&mut self, event: RoomEvent) {
@@ -181,23 +184,17 @@ impl Log {
         self.trail.as_mut().unwrap().note(self.seq, &event);
         self.states.push(self.seq);
         let payload = envelope(0, user(0), self.seq, event).encode();
-        self.store(Lane::State, payload);
+        self.store(Lane::State, &payload);
     }
 
-    fn store(&mut self, lane: Lane, payload: Vec<u8>) {
+    fn store(&mut self, lane: Lane, payload: &[u8]) {
         let head = match lane {
             Lane::State => &mut self.heads.state,
             Lane::Msg => &mut self.heads.msg,
             Lane::Rcpt => &mut self.heads.rcpt,
         };
         let prev = Some(std::mem::replace(head, self.seq));
-        self.facts.push(Raw {
-            lane,
-            seq: self.seq,
-            prev,
-            payload: Bytes::from(payload),
-            time: Timestamp(NOW),
-        });
+        self.facts.push(Raw::new(lane, self.seq, prev, payload, Timestamp(NOW)));
     }
 
     fn range(&self, lane: Lane, missing: Missing, upto: Seq) -> Vec<Raw> {
@@ -370,7 +367,8 @@ proptest! {
 
         let id_of = |seq: &Seq| {
             let raw = log.facts.iter().find(|raw| raw.seq == *seq).unwrap();
-            Envelope::<MessageEvent>::decode(&raw.payload).unwrap().id
+            let Said::Message(message) = &raw.said else { panic!("{seq} is a message") };
+            message.id
         };
         prop_assert!(seen.in_order.is_sorted_by(|a, b| a < b), "{:?}", seen.in_order);
         prop_assert!(seen.messages.is_sorted_by(|a, b| a < b), "{:?}", seen.messages);
@@ -390,8 +388,9 @@ proptest! {
         prop_assert_eq!(feed.heads().timeline().max(start), log.heads.timeline().max(start));
         for (user, mark) in seen.marks.iter().filter(|(user, _)| !seen.left.contains(user)) {
             let told = log.facts.iter().filter(|raw| raw.lane == Lane::Rcpt && raw.seq > start).filter_map(|raw| {
-                let ReceiptEvent::Moved(moved) = Envelope::<ReceiptEvent>::decode(&raw.payload).unwrap().event;
-                moved.marks.into_iter().find(|mark| mark.user == *user)
+                let Said::Receipts(envelope) = &raw.said else { panic!("{} is a receipt", raw.seq) };
+                let ReceiptEvent::Moved(moved) = &envelope.event;
+                moved.marks.iter().find(|mark| mark.user == *user)
             });
             prop_assert_eq!(Some(*mark), told.map(|mark| mark.delivered).max());
         }
@@ -424,7 +423,7 @@ fn a_large_room_tells_only_the_authors_that_somebody_has_read() {
     let mark = |n, read| Mark { user: user(n), delivered: read, read };
     let marks = vec![mark(2, 4)];
     let payload = envelope(0, user(2), 9, ReceiptEvent::Moved(Moved { marks })).encode();
-    log.store(Lane::Rcpt, payload);
+    log.store(Lane::Rcpt, &payload);
     let (mut feed, mut out) = (Feed::new(room(), 2), Vec::new());
     feed.open(log.heads_at(3), people(&log.members), &mut out);
     for raw in log.facts.iter().skip(3) {
@@ -441,7 +440,7 @@ fn a_large_room_tells_only_the_authors_that_somebody_has_read() {
 fn what_cannot_be_read_keeps_the_room_back_until_the_projector_has_it() {
     let mut log = Log::of(&[Step::Post { author: 0, behind: 0 }]);
     log.seq += 1;
-    log.store(Lane::Msg, b"{}".to_vec());
+    log.store(Lane::Msg, b"{}");
     log.step(&Step::Post { author: 0, behind: 0 });
     let (mut feed, mut out) = (Feed::new(room(), 100), Vec::new());
     feed.open(log.heads_at(3), people(&log.members), &mut out);

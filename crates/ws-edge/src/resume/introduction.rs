@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use chasqui_bus::subject::Lane;
-use chasqui_events::{Envelope, RoomId, Seq, UserId, room::RoomEvent};
+use chasqui_events::{RoomId, Seq, UserId, room::RoomEvent};
 use chasqui_protocol::ServerFrame;
 use chasqui_read_model::MemberStanding;
 
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     connection::Connection,
     edge::Edge,
-    feed::Missing,
+    feed::{Missing, Said},
     fill,
     frame::Shared,
     opening,
@@ -117,13 +117,15 @@ async fn stays_in_log(
     while missing.after < missing.to {
         let facts = fill::read_lane(edge, room, Lane::State, missing, CHUNK).await;
         let facts = facts.map_err(|error| Stop::Unavailable(error.to_string()))?;
-        let read = facts.iter().filter_map(|raw| {
-            Envelope::<RoomEvent>::decode(&raw.payload).ok().map(|envelope| (raw.seq, envelope.event))
+        let last = facts.last().filter(|_| facts.len() >= CHUNK).map(|last| last.seq);
+        let read = facts.into_iter().filter_map(|raw| match raw.said {
+            Said::State(envelope) => Some((raw.seq, envelope.event)),
+            _ => None,
         });
         lane.extend(read);
-        match facts.last() {
-            Some(last) if facts.len() >= CHUNK => missing.after = last.seq,
-            Some(_) | None => break,
+        match last {
+            Some(last) => missing.after = last,
+            None => break,
         }
     }
     Ok(stays::in_lane(lane.iter().map(|(seq, event)| (*seq, event)), user))

@@ -31,6 +31,8 @@ fn identity() -> Identity {
 
 fn item(seq: Seq) -> Frame {
     let what = Happening::Message {
+        erased: false,
+        damaged: false,
         id: CommandId::new(Timestamp(1), [1; 10]),
         body: "hola".to_owned(),
         replies_to: vec![],

@@ -37,9 +37,13 @@ fn record(steps: &[Step], log: &mut Vec<Item>) {
         let what = match &step.what {
             What::Join => Happening::Joined { user: step.user },
             What::Leave => Happening::Left { user: step.user },
-            What::Say { body, replies_to } => {
-                Happening::Message { id: step.id, body: body.clone(), replies_to: replies_to.clone() }
-            }
+            What::Say { body, replies_to } => Happening::Message {
+                id: step.id,
+                body: body.clone(),
+                erased: false,
+                damaged: false,
+                replies_to: replies_to.clone(),
+            },
         };
         let seq = log.len() as u64 + 1;
         log.push(Item { room: room(), seq, at: step.at, by: step.user, imported_by: Some(importer()), what });

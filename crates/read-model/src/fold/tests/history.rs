@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chasqui_domain::{Asker, Decision, Limits, Room, RoomCommand};
 use chasqui_events::{
-    CommandId, Envelope, Fact, Partition, RoomId, Seq, Timestamp, UserId,
+    CommandId, Envelope, Fact, Partition, RoomId, Seq, Text, Timestamp, UserId,
     account::GlobalRole,
     message::{MessageEvent, Posted},
     receipts::{Mark, Moved, ReceiptEvent},
@@ -149,7 +149,8 @@ impl Writing {
             return;
         }
         let basis = allowed[usize::from(basis) % allowed.len()];
-        let posted = Posted { body: format!("after {}", self.seq), replies_to: vec![] };
+        let body = format!("after {}", self.seq);
+        let posted = Posted { size: body.len() as u64, body: Text::Plain(body), replies_to: vec![] };
         let event = Fact::Message(MessageEvent::Posted(posted));
         self.push(room, Lane::Msg, |seq| {
             let mut envelope = envelope(seq, by, basis, event);

@@ -1,0 +1,133 @@
+//! What is said is sealed: in the log, in MongoDB and in Redis there is nothing to read; whoever may see it reads it
+//! live, in history and after a reconnect; a key that is destroyed takes it from all of them.
+//!
+//! Seen to fail when bodies are recorded as they are typed, and when readers do not look for destroyed keys.
+
+use std::{fs, path::Path, time::Duration};
+
+use chasqui_bus::{BusRole, keys::KeyBuckets};
+use chasqui_client::Options;
+use chasqui_crypto::{KeyStore as _, Owner};
+use chasqui_events::Timestamp;
+use chasqui_protocol::{
+    Happening, Item,
+    query::{Freshness, Page},
+};
+use chasqui_testkit::{Checker, Layout, Person, Stack};
+use pretty_assertions::assert_eq;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const SECRET: &str = "the quipu of seven llamas";
+
+/// Every file below a folder that holds these bytes.
+fn holding(folder: &Path, bytes: &[u8], found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            holding(&path, bytes, found);
+        } else if fs::read(&path).is_ok_and(|file| file.windows(bytes.len()).any(|window| window == bytes)) {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+/// Everything that Redis holds, as it would be written to its file.
+async fn redis_holds(stack: &Stack, text: &str) -> bool {
+    let mut connection = tokio::net::TcpStream::connect(stack.redis().address()).await.unwrap();
+    connection.write_all(b"EVAL \"local all = '' for _, key in ipairs(redis.call('KEYS', '*')) do if redis.call('TYPE', key).ok == 'list' then all = all .. table.concat(redis.call('LRANGE', key, 0, -1)) end end return all\" 0\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4_096];
+    // `$<length>\r\n<bytes>\r\n`
+    loop {
+        let read = connection.read(&mut buffer).await.unwrap();
+        answer.extend_from_slice(&buffer[..read]);
+        let head = answer.iter().position(|byte| *byte == b'\n').unwrap_or(usize::MAX - 2);
+        let length = std::str::from_utf8(&answer[..head.min(answer.len())])
+            .ok()
+            .and_then(|head| head.trim().strip_prefix('$').and_then(|length| length.parse::<usize>().ok()));
+        if let Some(length) = length
+            && answer.len() >= head + 1 + length
+        {
+            assert!(length > 0, "the hot set is empty: {}", String::from_utf8_lossy(&answer));
+            return answer.windows(text.len()).any(|window| window == text.as_bytes());
+        }
+    }
+}
+
+fn said(items: &[Item]) -> Vec<(String, bool)> {
+    let message = |item: &Item| match &item.what {
+        Happening::Message { body, erased, .. } => Some((body.clone(), *erased)),
+        _ => None,
+    };
+    items.iter().filter_map(message).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_who_may_see_it_reads_it() {
+    let stack = Stack::with(Layout::process_per_role(2)).await;
+    let (ana, beto) = (stack.user("Ana").await, stack.user("beto").await);
+    let room = ana.direct_with(&beto).await;
+    let position = ana.says(room, SECRET).await.position.unwrap();
+    beto.sees_message(room, SECRET).await;
+    let fresh = Freshness::AtLeast(position);
+    let history = beto.client.history(room, Page::Newest, None, fresh).await.unwrap();
+    assert_eq!(said(&history.items), [(SECRET.to_owned(), false)]);
+    let conversation = beto.client.conversation(room, fresh).await.unwrap();
+    assert_eq!(conversation.last.unwrap().preview, SECRET);
+    let later = beto.device(stack.edge(), Options { cursor: None, ..Person::options() }).await;
+    assert_eq!(later.client.history(room, Page::Newest, None, fresh).await.unwrap(), history);
+
+    assert!(!redis_holds(&stack, SECRET).await);
+    let mut found = Vec::new();
+    holding(stack.nats().data().unwrap(), SECRET.as_bytes(), &mut found);
+    holding(stack.mongo().data().unwrap(), SECRET.as_bytes(), &mut found);
+    assert_eq!(found, Vec::<String>::new());
+    Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destroyed_key_takes_it_from_everywhere() {
+    let stack = Stack::with(Layout::core_and_edges(2).set("crypto.key_cache_s", 1)).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.direct_with(&beto).await;
+    ana.says(room, "from ana").await;
+    let position = beto.says(room, "from beto").await.position.unwrap();
+    ana.sees_message(room, "from beto").await;
+    let cursor = beto.client.cursor();
+    beto.client.close().await;
+
+    let auth = KeyBuckets::open(stack.bus(BusRole::Auth).await);
+    auth.destroy(Owner::User(ana.id), Timestamp(1)).await.unwrap();
+    // Longer than any process keeps a key; there is nothing that tells of the end of that.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let expected = [(String::new(), true), ("from beto".to_owned(), false)];
+    let fresh = Freshness::AtLeast(position);
+    let history = ana.client.history(room, Page::Newest, None, fresh).await.unwrap();
+    assert_eq!(said(&history.items), expected);
+    let later = beto.device(stack.edge(), Options { cursor, ..Person::options() }).await;
+    let history = later.client.history(room, Page::Newest, None, fresh).await.unwrap();
+    assert_eq!(said(&history.items), expected);
+    Checker::new().check(&stack).await;
+}
+
+/// Many rooms and authors, none of whose keys is at hand when their messages come: everything comes once and in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_wait_for_their_keys_in_order() {
+    let stack = Stack::with(Layout::core_and_edges(1).set("crypto.key_cache_s", 1)).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.direct_with(&beto).await;
+    let mut sent = Vec::new();
+    for number in 0..6 {
+        for author in [&ana, &beto] {
+            let text = format!("{number} from {}", author.name);
+            author.says(room, &text).await;
+            sent.push(text);
+        }
+        // The keys are forgotten in between.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    for text in &sent {
+        beto.sees_message(room, text).await;
+    }
+    Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
+}
