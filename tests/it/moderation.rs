@@ -13,7 +13,11 @@ use chasqui_events::{
     message::{MessageEvent, Posted},
     room::Kind,
 };
-use chasqui_protocol::{Code, query::Freshness, timeline::Happening};
+use chasqui_protocol::{
+    Code,
+    query::{Freshness, Members, Query},
+    timeline::Happening,
+};
 use chasqui_testkit::{Checker, Load, Person, Stack};
 use pretty_assertions::assert_eq;
 
@@ -72,8 +76,9 @@ async fn a_muted_member_reads_and_does_not_post() {
     assert_eq!(code(beto.client.send(room, "HELLO").await), Code::Muted);
     ana.says(room, "quiet now").await;
     beto.sees_message(room, "quiet now").await;
-    let members = ana.client.members(room, None).await.unwrap().members;
-    let muted = members.iter().find(|member| member.user == beto.id).unwrap().muted.unwrap();
+    let ask = Query::Members { room, after: None, limit: None };
+    let members: Members = ana.client.ask_for(ask, Freshness::Latest).await.unwrap();
+    let muted = members.members.iter().find(|member| member.user == beto.id).unwrap().muted.unwrap();
     assert_eq!(muted.until, Some(until));
     while beto.client.now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -622,7 +622,12 @@ mod tests {
 
     #[test]
     fn what_prints_a_command_prints_no_secret() {
-        let login = Login { name: "ana".into(), password: "canary".into(), device: "canary".into() };
+        let login = Login {
+            name: "ana".into(),
+            password: "canary".into(),
+            device: "canary".into(),
+            reactivate: false,
+        };
         let refresh = Refresh { refresh_token: "canary".into() };
         let tokens = Tokens {
             user: UserId::new(Timestamp(0), [0; 10]),
