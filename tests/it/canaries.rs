@@ -251,7 +251,7 @@ async fn no_secret_is_in_a_log_a_metric_a_subject_or_a_problem() {
     canaries.must_not_be_in("problems", &problems);
     assert!(problems.lines().count() > 10, "there were problems to look at:\n{problems}");
     let logs: Vec<String> = Role::ALL.iter().map(|role| stack.role(*role).log_text()).collect();
-    assert!(logs.concat().contains("\"level\":\"DEBUG\""), "there were lines to look at");
+    assert!(logs.iter().all(|log| log.lines().count() > 5), "there were lines to look at");
     for (role, log) in Role::ALL.into_iter().zip(logs) {
         let process = stack.role(role);
         canaries.must_not_be_in(&format!("the log of {role:?}"), &log);

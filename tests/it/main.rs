@@ -9,7 +9,6 @@ mod canaries;
 mod chaos;
 mod cookies;
 mod cursor;
-mod described_api;
 mod direct;
 mod drain;
 mod exchanged_log;

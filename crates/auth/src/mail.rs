@@ -142,12 +142,12 @@ impl Inner {
 }
 
 impl Auth {
-    /// Runs the errands that commands leave behind; goes on until it is dropped. At once where no mail is configured, or
-    /// somebody does already.
+    /// Runs the errands that commands leave behind; goes on until it is dropped. Where no mail is configured, or somebody
+    /// runs them already, there are none.
     pub async fn run_errands(&self) {
         let auth = &*self.0;
-        let Some(mailer) = &auth.mailer else { return };
-        let Some(inbox) = mailer.inbox.lock().take() else { return };
+        let Some(mailer) = &auth.mailer else { return std::future::pending().await };
+        let Some(inbox) = mailer.inbox.lock().take() else { return std::future::pending().await };
         stream::unfold(inbox, |mut inbox| async move { inbox.recv().await.map(|errand| (errand, inbox)) })
             .for_each_concurrent(AT_ONCE, |errand| async move {
                 match errand::run(auth, mailer, errand).await {

@@ -1,12 +1,15 @@
 //! Problems: RFC 9457 documents over HTTP, the same in error frames. Each code has a page in `docs/errors/`.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)+) => {
         /// What went wrong, as a stable code.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $code)] $variant,)+
         }
@@ -35,6 +38,17 @@ macro_rules! codes {
         }
     };
 }
+
+/// By hand: the derived schema does not see names that a macro gives.
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        let names = Self::ALL.iter().map(|code| code.as_str());
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+        schema.description(Some("What went wrong, as a stable code.")).build().into()
+    }
+}
+
+impl ToSchema for Code {}
 
 codes! {
     /// The request is not of the shape that it must have.
@@ -200,5 +214,17 @@ impl Problem {
     pub fn retry_after_ms(mut self, ms: u64) -> Self {
         self.retry_after_ms = Some(ms);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_described_codes_are_those_on_the_wire() {
+        let described = serde_json::to_value(Code::schema()).unwrap();
+        let written: Vec<_> = Code::ALL.iter().map(|code| serde_json::to_value(code).unwrap()).collect();
+        assert_eq!(described["enum"], serde_json::Value::Array(written));
     }
 }

@@ -185,6 +185,7 @@ impl Fold {
                 batch.tally.applied += 1;
             }
             Ok(envelope @ Envelope { event: Fact::Account(_), .. }) => {
+                users::apply(subject, envelope, &mut batch.users);
                 audit::apply(fact.seq, envelope, &mut batch.writes);
                 batch.tally.applied += 1;
             }

@@ -40,6 +40,8 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("authority.pem"), issuer.pem()).unwrap();
+        // The program chooses at its start; a test that speaks TLS itself has to, too.
+        rustls::crypto::ring::default_provider().install_default().ok();
         Self { issuer, folder }
     }
 

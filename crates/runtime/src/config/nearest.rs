@@ -19,6 +19,6 @@ fn likeness(written: &str, key: &Key) -> f64 {
     let leaf = |name| str::rsplit_once(name, '.').map_or(name, |(_, leaf)| leaf);
     let section = |name| str::rsplit_once(name, '.').map_or("", |(section, _)| section);
     let whole = similarity(&written.replace('.', "_"), &key.name.replace('.', "_"));
-    let same_section = if section(written) == section(key.name) { 0.1 } else { 0.0 };
+    let same_section = if section(written) == section(key.name) { 0.2 } else { 0.0 };
     whole.max(0.9 * similarity(leaf(written), leaf(key.name))) + 0.1 * whole + same_section
 }

@@ -87,7 +87,14 @@ fn every_key_can_be_set_by_its_variable() {
             _ => key.default,
         };
         let variable = key.env();
-        let config = Config::load(None, env(&[(&variable, value)])).unwrap();
+        // What goes together with it.
+        let beside = match key.name {
+            "http.tls_cert_file" => ("CHASQUI_HTTP_TLS_KEY_FILE", "key.pem"),
+            "http.tls_key_file" => ("CHASQUI_HTTP_TLS_CERT_FILE", "cert.pem"),
+            "redis.ca_file" => ("CHASQUI_REDIS_URL", "rediss://127.0.0.1:6379"),
+            _ => ("PATH", "/bin"),
+        };
+        let config = Config::load(None, env(&[(&variable, value), beside])).unwrap();
         let row = config.in_force().find(|row| row.key.name == key.name).unwrap();
         assert_eq!(row.origin, Origin::Environment { variable });
         assert_eq!(row.value, if key.secret && key.default.is_empty() { "***" } else { value });
