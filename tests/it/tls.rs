@@ -45,7 +45,7 @@ async fn a_message_travels_by_tls_only() {
     json_of(&talk(post("/v1/commands/send", Some(&token), &send)).await);
     let room = created["room"].as_str().unwrap();
     let read = format!(
-        "GET /v1/rooms/{room}/messages?fresh=latest HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
+        "GET /v1/rooms/{room}/messages?latest=true HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
          authorization: Bearer {token}\r\n\r\n"
     );
     let history = talk(read).await;

@@ -154,18 +154,15 @@ fn variables_in(file: &str) -> Vec<String> {
     names.filter(|name| name.starts_with("CHASQUI_")).collect()
 }
 
-/// The front sends to `auth` what `auth` answers on NATS too, and everything it sends goes to a service.
+/// The front sends to `auth` what `auth` serves, and everything it sends goes to a service.
 #[test]
 fn the_front_knows_who_serves_what() {
     let compose = compose();
     let caddyfile = fs::read_to_string(root().join("docker/Caddyfile")).unwrap();
-    let accounts = fs::read_to_string(root().join("nats/accounts.conf")).unwrap();
-    let identity: BTreeSet<&str> =
-        accounts.split('"').filter_map(|text| text.strip_prefix("cmd.v1.")?.strip_suffix(" auth")).collect();
-    assert!(identity.contains("login"), "{identity:?}");
+    let identity = served_by(&root().join("crates/auth/src"));
+    assert!(identity.contains("/v1/commands/login"), "{identity:?}");
     let matcher = caddyfile.lines().find(|line| line.trim().starts_with("@identity path ")).unwrap();
-    let sent: BTreeSet<&str> =
-        matcher.split_whitespace().filter_map(|path| path.strip_prefix("/v1/commands/")).collect();
+    let sent: BTreeSet<String> = matcher.split_whitespace().skip(2).map(str::to_owned).collect();
     assert_eq!(sent, identity);
 
     let targets: Vec<&str> =
@@ -176,6 +173,25 @@ fn the_front_knows_who_serves_what() {
         let service = services(&compose)[service];
         assert!(variables(service)["CHASQUI_HTTP_LISTEN"].ends_with(&format!(":{port}")), "{target}");
     }
+}
+
+/// The addresses that the sources of a role describe, with `*` for what differs.
+fn served_by(folder: &Path) -> BTreeSet<String> {
+    let mut served = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            served.extend(served_by(&path));
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let described = text.lines().filter_map(|line| line.split_once(", path = \"")?.1.split_once('"'));
+        served.extend(described.map(|(address, _)| match address.split_once('{') {
+            Some((before, _)) => format!("{before}*"),
+            None => address.to_owned(),
+        }));
+    }
+    served
 }
 
 #[test]
@@ -206,7 +222,7 @@ fn every_named_volume_is_declared_and_every_host_path_exists_or_is_made() {
             let source = volume.split(':').next().unwrap();
             match source.strip_prefix("./") {
                 // Made by the command at the top of the file.
-                Some("secrets") => {}
+                Some(made) if made == "secrets" || made.starts_with("secrets/") => {}
                 Some(path) => assert!(root().join(path).exists(), "{name}: {source}"),
                 None => assert!(compose["volumes"].get(source).is_some(), "{name}: {source} is not declared"),
             }
