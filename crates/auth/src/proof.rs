@@ -54,13 +54,18 @@ pub(crate) async fn demand(
     ))
 }
 
-/// Demands the password.
+/// Demands the password. Failures in a row are counted like those of logins, so that whoever has a stolen access token
+/// does not guess faster than anybody else; apart from them, so that nobody without one keeps the owner waiting.
 ///
 /// # Errors
-/// `wrong-credentials`.
+/// `wrong-credentials`, `too-many` after failures in a row.
 pub(crate) async fn password(auth: &Inner, kept: &Kept, given: SecretString) -> Result<(), Problem> {
+    auth.rates.prove(&kept.credential.name).await?;
     match auth.passwords.verify(given, Some(kept.credential.password.clone())).await? {
-        Verdict::Right { .. } => Ok(()),
+        Verdict::Right { .. } => {
+            auth.rates.proved(&kept.credential.name).await;
+            Ok(())
+        }
         Verdict::Wrong => {
             Err(Problem::new(Code::WrongCredentials, "the password is wrong; nothing was changed"))
         }

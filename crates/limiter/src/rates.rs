@@ -128,6 +128,22 @@ impl Rates {
         }
     }
 
+    /// An attempt to prove with the password, on an open session, who one is: counted like a login, and apart from
+    /// logins. It counts as failed until [`Rates::proved`] is told.
+    pub async fn prove(&self, name: &str) -> Result<(), Problem> {
+        if self.enforcement == Enforcement::Off {
+            return Ok(());
+        }
+        self.judge(self.limiter.begin_attempt(&self.login_failures, proof_of(name), None).await)
+    }
+
+    /// The proof was right.
+    pub async fn proved(&self, name: &str) {
+        if self.enforcement != Enforcement::Off {
+            self.limiter.succeed(&self.login_failures, proof_of(name), None).await;
+        }
+    }
+
     /// A registration.
     pub async fn register(&self, address: Option<IpAddr>) -> Result<(), Problem> {
         self.by_address(self.register_address, address).await
@@ -217,6 +233,11 @@ fn network(address: IpAddr) -> Vec<u8> {
     }
 }
 
+/// What failed proofs of somebody are counted under.
+fn proof_of(name: &str) -> String {
+    format!("proof {name}")
+}
+
 #[cfg(test)]
 mod tests {
     use chasqui_events::{Partition, Timestamp};
@@ -270,6 +291,22 @@ mod tests {
         assert!(from("192.0.2.1").await);
         assert!(!from("::ffff:192.0.2.1").await);
         assert!(limits.register(None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn proofs_are_counted_like_logins_and_apart_from_them() {
+        let limits = configured(|of| {
+            of.login_failures_most = 10;
+            of.login_failures_free = 2;
+        });
+        for _ in 0..2 {
+            limits.prove("name").await.unwrap();
+        }
+        assert_eq!(limits.prove("name").await.unwrap_err().code, Code::TooMany);
+        limits.login("name", None).await.unwrap();
+        limits.prove("another").await.unwrap();
+        limits.proved("name").await;
+        limits.prove("name").await.unwrap();
     }
 
     #[tokio::test]

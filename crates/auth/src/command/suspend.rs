@@ -1,6 +1,7 @@
 //! `suspend`: keep somebody from logging in.
 
 use axum::extract::State;
+use chasqui_events::identity::RevocationReason;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::Suspend};
 use chasqui_runtime::telemetry::TraceContext;
@@ -10,11 +11,12 @@ use crate::{
     caller::Caller,
     serve::measured,
     service::{Auth, Inner},
+    sessions,
 };
 
 /// Keep somebody from logging in
 ///
-/// Login and refresh are refused until then. Needs the global role `moderator`, and a higher one than the other has.
+/// All sessions end now, and login and refresh are refused until then. Needs the global role `moderator`, and a higher one than the other has.
 #[utoipa::path(
     post, path = "/v1/commands/suspend", tag = "administration", request_body = Suspend,
     security(("access_token" = [])),
@@ -43,5 +45,8 @@ pub(crate) async fn handle(
 ) -> Result<Accepted, Problem> {
     let Suspend { id, user, until, reason } = command;
     let act = Act { actor, trace, id, target: user, reason: &reason };
-    auth.change_account(act, |case, _| case.suspend(until)).await
+    let accepted = auth.change_account(act, |case, _| case.suspend(until)).await?;
+    // Also where they were suspended already: an attempt that ended in between is completed by the next.
+    sessions::revoke_all(auth, trace, user, None, RevocationReason::Suspended).await?;
+    Ok(accepted)
 }

@@ -11,6 +11,7 @@ use chasqui_bus::{
 use chasqui_events::{
     Timestamp, UserId,
     account::{AccountEvent, Operator},
+    identity::{IdentityEvent, RevocationReason, SessionRevoked},
 };
 use chasqui_protocol::{Accepted, Code, Problem, command::Tokens};
 use chasqui_runtime::clock::now_ms;
@@ -61,6 +62,9 @@ async fn a_suspended_user_is_kept_out_as_if_the_password_were_wrong() {
     let refresh = json!({"refresh_token": session.refresh_token});
     let refused = ask::<Tokens>(&auth, "refresh", refresh.clone(), None).await.unwrap_err();
     assert_eq!(refused.code, Code::RefreshRejected);
+    let ended = SessionRevoked { session: session.session, reason: RevocationReason::Suspended };
+    let life = installation.life_of(users[0]).await;
+    assert!(life.contains(&IdentityEvent::SessionRevoked(ended)), "connections end by this: {life:?}");
     let body = json!({"id": new_id(), "user": users[0], "reason": "a misunderstanding"});
     assert_eq!(command(&app, "reinstate", &token, body).await.0, 200);
     attempt(&auth, "Ana", PASSWORD).await.unwrap();

@@ -67,6 +67,11 @@ impl Installation {
         Auth::build(&self.config, self.bus(BusRole::Auth).await, Rates::none()).await.unwrap()
     }
 
+    /// The role with the limits that are configured, held by itself.
+    pub(crate) async fn limited_auth(&self) -> Auth {
+        Auth::build(&self.config, self.bus(BusRole::Auth).await, Rates::local(&self.config)).await.unwrap()
+    }
+
     /// Another signing key.
     pub(crate) fn another_key(&self) -> PathBuf {
         let folder = self.secrets.path().join("other");

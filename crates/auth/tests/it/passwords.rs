@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     installation::{self, Installation, PASSWORD, login, new_id, register},
-    over_http::{app, ask},
+    over_http::{app, ask, served},
 };
 
 const NEW: &str = "seven llamas cross a ridge";
@@ -68,4 +68,23 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
     let (status, _) = ask(&app, "POST", "/v1/commands/change_password", None, Some(json!({}))).await;
     assert_eq!(status, 401);
     login(&auth, "anamariaquilla").await;
+}
+
+/// Whoever has a stolen access token guesses at the password no faster than at a login, wherever it is asked for.
+#[tokio::test]
+async fn guesses_on_an_open_session_are_counted() {
+    let mut installation = Installation::start().await;
+    installation.config.rate.login_failures_free = 2;
+    let auth = installation.limited_auth().await;
+    let app = served(&installation, &auth);
+    register(&auth, "Ana").await.unwrap();
+    let token = login(&auth, "Ana").await.access_token;
+    for status in [401, 401, 429] {
+        let body = json!({"id": new_id(), "old_password": "not the old password", "new_password": NEW});
+        assert_eq!(change(&app, &token, body).await.0, status);
+    }
+    let body = json!({"id": new_id(), "password": PASSWORD});
+    let (status, problem) = ask(&app, "POST", "/v1/commands/deactivate", Some(&token), Some(body)).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("too-many")), "nor elsewhere");
+    login(&auth, "Ana").await;
 }
