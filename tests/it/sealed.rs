@@ -1,19 +1,17 @@
 //! What is said is sealed: in the log, in MongoDB and in Redis there is nothing to read; whoever may see it reads it
 //! live, in history and after a reconnect; a key that is destroyed takes it from all of them.
-//!
-//! Seen to fail when bodies are recorded as they are typed, and when readers do not look for destroyed keys.
 
 use std::{fs, path::Path, time::Duration};
 
 use chasqui_bus::{BusRole, keys::KeyBuckets};
 use chasqui_client::Options;
-use chasqui_crypto::{KeyStore as _, Owner};
+use chasqui_crypto::{KekFile, KeyRecord, KeyStore as _, Owner};
 use chasqui_events::Timestamp;
 use chasqui_protocol::{
     Happening, Item,
     query::{Freshness, Page},
 };
-use chasqui_testkit::{Checker, Layout, Person, Stack};
+use chasqui_testkit::{Checker, Layout, Load, Person, Role, Stack, eventually};
 use pretty_assertions::assert_eq;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -130,4 +128,41 @@ async fn messages_wait_for_their_keys_in_order() {
         beto.sees_message(room, text).await;
     }
     Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
+}
+
+/// Keys are replaced and the key-encryption key is exchanged under load: nothing is lost, everything can be read, and
+/// the old key-encryption key may go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_change_under_load() {
+    let layout = Layout::core_and_edges(1).set("crypto.key_cache_s", 1).set("crypto.seals_per_epoch", 20);
+    let stack = Stack::with(layout).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.direct_with(&beto).await;
+    let load = Load::start(&[(&ana, room), (&beto, room)], Duration::from_millis(10));
+    load.acked_further(100).await;
+    let file = stack.secret("kek.keys");
+    let old = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{old}{}", *KekFile::new_line("kek-next"))).unwrap();
+    for (role, kind) in [(Role::Auth, "user"), (Role::CommandApi, "room")] {
+        eventually("all keys wrapped anew", async || {
+            let metrics = stack.role(role).metrics().await;
+            let told = metrics.lines().filter(|line| line.starts_with("chasqui_crypto_keys{"));
+            let told: Vec<&str> = told.filter(|line| line.contains(&format!("kind=\"{kind}\""))).collect();
+            let (next, before): (Vec<_>, Vec<_>) = told.iter().partition(|line| line.contains("kek-next"));
+            let done = !next.is_empty() && before.iter().all(|line: &&str| line.ends_with(" 0"));
+            if done { Ok(()) } else { Err(told.join("\n")) }
+        })
+        .await;
+    }
+    let both = fs::read_to_string(&file).unwrap();
+    fs::write(&file, both.lines().last().unwrap()).unwrap();
+    load.acked_further(50).await;
+    let sent = load.stop().await;
+    let report = Checker::new().sent(sent).seen_by(&[&ana, &beto]).check(&stack).await;
+    assert_eq!(report.standing, report.acked);
+    let keys = KeyBuckets::open(stack.bus(BusRole::CommandApi).await);
+    let record = keys.get(Owner::Room(room)).await.unwrap().unwrap().record;
+    let KeyRecord::Epochs(epochs) = record else { panic!("{record:?}") };
+    assert!(epochs.len() > 5, "a key for 20 messages each: {}", epochs.len());
+    assert!(epochs.iter().all(|epoch| epoch.key.kek == "kek-next"));
 }

@@ -8,7 +8,7 @@ use chasqui_bus::{
     log::{Append, AppendError, Appended},
     subject,
 };
-use chasqui_crypto::{Opened, Owner, Place, Sealer, Spot};
+use chasqui_crypto::{Keyring, Opened, Owner, Place, Sealer, Spot};
 use chasqui_domain::Limits;
 use chasqui_events::{
     CommandId, Envelope, Import, Seq, SessionId, Text, Timestamp, UserId,
@@ -142,6 +142,12 @@ impl Auth {
             parties: Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() },
             access_ttl: auth.access_ttl_s,
         })))
+    }
+
+    /// The keys that this role seals with.
+    #[must_use]
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        self.0.sealer.keyring()
     }
 
     /// The verifier that this role uses itself.

@@ -9,6 +9,7 @@ mod query_api;
 mod ready;
 mod retried;
 mod role;
+mod tending;
 mod ws_edge;
 
 use anyhow::Context as _;

@@ -182,6 +182,12 @@ impl Stack {
         Bus::connect(NatsSettings { ca_file: self.ground.authority(), ..settings }).await.unwrap()
     }
 
+    /// A file of the installation's secrets.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> PathBuf {
+        self.ground.secret(name)
+    }
+
     /// The keys to what is sealed, as query-api may read them. Nothing is kept for longer than a moment, so that what is
     /// erased does not open.
     pub async fn keyring(&self) -> Keyring {

@@ -1,6 +1,6 @@
 //! The role `auth`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chasqui_auth::{
     Auth, SETTLED, operator,
@@ -11,6 +11,7 @@ use chasqui_bus::{
     command::{self, Serve},
     subject,
 };
+use chasqui_crypto::OwnerKind;
 use chasqui_events::Timestamp;
 use chasqui_runtime::clock::now_ms;
 
@@ -41,6 +42,7 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     process.watch("auth", vec![Need::Bus(bus.clone())]);
     sweep(process, auth.clone());
     errands(process, auth.clone());
+    process.tend_keys(OwnerKind::User, Arc::clone(auth.keyring()));
     let (stop, asked) = (process.commands_may_stop(), auth.clone());
     process.tasks.spawn_critical("auth.operators", async move {
         let handler = move |incoming| {

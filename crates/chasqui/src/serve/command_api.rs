@@ -11,6 +11,7 @@ use chasqui_command_api::{
     CommandApi,
     serve::{NAMES, QUEUE_GROUP},
 };
+use chasqui_crypto::OwnerKind;
 use chasqui_events::Partition;
 use chasqui_runtime::metrics::names;
 
@@ -36,6 +37,7 @@ pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::
     process.documented = std::mem::take(&mut process.documented).merge(api.routes(find_sent));
     process.watch("command-api", vec![Need::Bus(bus.clone())]);
     gauge(process, api.clone());
+    process.tend_keys(OwnerKind::Room, Arc::clone(api.keyring()));
     let stop = process.commands_may_stop();
     process.tasks.spawn_critical("command-api", async move {
         let handler = move |incoming| {

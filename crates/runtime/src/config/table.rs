@@ -235,6 +235,8 @@ configuration! {
         key_cache_max: u64 as Whole = "100000" in 1..=100_000_000;
         /// Most messages that one process seals with one key of a room before it makes the next.
         seals_per_epoch: u64 as Whole = "4294967296" in 1..=4_294_967_296;
+        /// A key that is older than so many days is replaced by a new one; it still opens what it sealed. 0 for never.
+        rotate_days: u32 as Whole = "365" in 0..=36_500;
     }
 
     /// The WebSocket edge.

@@ -80,6 +80,10 @@ names! {
         "Decisions about limits taken by one process alone, because Redis does not answer or does not keep up.";
     describe_gauge LIMITER_KEYS = "chasqui_limiter_keys", "Accounts, addresses and rooms that limits are counted for.";
 
+    describe_gauge CRYPTO_KEYS = "chasqui_crypto_keys",
+        "Keys that seal, by `kind` (room, user) and by the key-encryption key (`kek`) that wraps them. Where an old one has none \
+        left, its line may be taken out of the key file.";
+
     describe_counter AUTH_LOGINS_TOTAL = "chasqui_auth_logins_total", "Logins, by `outcome`.";
     describe_counter AUTH_REFRESHES_TOTAL = "chasqui_auth_refreshes_total",
         "Refreshes, by `outcome` (rotated, repeated, reuse, expired).";
