@@ -1,25 +1,29 @@
 //! Order in a room: bans and mutes, as people meet them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use chasqui_auth::operator::FromOperator;
 use chasqui_bus::{
     BusRole, Log,
+    command::request_as_operator,
     log::Append,
     subject::{self, Lane},
 };
 use chasqui_client::Event;
 use chasqui_events::{
     Envelope, RoomId, Text,
+    account::Operator,
     message::{MessageEvent, Posted},
     room::Kind,
 };
 use chasqui_protocol::{
-    Code,
+    Accepted, Code,
     query::{Freshness, Members, Query},
     timeline::Happening,
 };
-use chasqui_testkit::{Checker, Load, Person, Stack};
+use chasqui_testkit::{Checker, Load, PATIENCE, Person, Stack};
 use pretty_assertions::assert_eq;
+use serde_json::json;
 
 fn code<T: std::fmt::Debug>(refused: Result<T, chasqui_client::ClientError>) -> Code {
     refused.unwrap_err().problem().unwrap().code
@@ -138,4 +142,24 @@ async fn posting_while_being_muted() {
     assert!(all.iter().any(|sent| sent.outcome.is_err()), "nothing was said while muted");
     let report = Checker::new().sent(all).seen_by(&[&ana, &beto, &carla]).check(&stack).await;
     assert!(report.standing > 0, "{report:?}");
+}
+
+/// Whoever is suspended is cut off within seconds, on every device, and does not come back until reinstated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_user_is_cut_off() {
+    let stack = Stack::start().await;
+    let beto = stack.user("beto").await;
+    let phone = beto.device(stack.edge(), Person::options()).await;
+    let bus = stack.bus(BusRole::Admin).await;
+    let operator = Operator { user: "quilla".to_owned(), host: "cusco".to_owned() };
+    let command = json!({"id": beto.client.new_id(), "user": beto.id, "reason": "spam"});
+    let asked = FromOperator { operator, command };
+    let begun = Instant::now();
+    request_as_operator::<Accepted>(&bus, "suspend", PATIENCE, &asked).await.unwrap();
+    let stopped = |event: &Event| matches!(event, Event::Stopped { .. });
+    for device in [&beto, &phone] {
+        device.after(0, "being cut off", stopped).await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(stack.accounts().login("beto", &Person::password(), "a test").await.is_err());
 }

@@ -9,11 +9,12 @@ use chasqui_bus::{
 };
 use chasqui_domain::{
     Account, Actor, Permission, Rejection, Roles,
-    account::{Case, is_about_roles},
+    account::{Case, checked_reason, is_about_roles},
 };
 use chasqui_events::{
-    CommandId, Envelope, Seq, Timestamp, UserId,
+    CommandId, Envelope, Seq, SessionId, Timestamp, UserId,
     account::{AccountEvent, GlobalRole, Operator},
+    identity::{IdentityEvent, RevocationReason, SessionRevoked},
 };
 use chasqui_protocol::{
     Accepted, Code, Problem,
@@ -25,7 +26,11 @@ use chasqui_runtime::{
 };
 use parking_lot::RwLock;
 
-use crate::{refusal, service::Inner};
+use crate::{
+    refusal, revocations,
+    service::{Inner, Record, derived_id},
+    service_token::Kept,
+};
 
 /// How often a decision is made again after somebody else changed what it stood on.
 const ATTEMPTS: usize = 8;
@@ -69,6 +74,11 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// The role of the account's user.
+    pub(crate) fn role(&self, user: UserId) -> GlobalRole {
+        if self.account.is_service() { GlobalRole::Service } else { self.roles.of(user) }
+    }
+
     /// The user may log in and go on with a session now.
     pub(crate) fn may_act(&self) -> bool {
         self.account.may_act(Timestamp(now_ms()))
@@ -126,7 +136,7 @@ impl Inner {
             let case = Case {
                 actor: &actor,
                 target: act.target,
-                role: loaded.roles.of(act.target),
+                role: loaded.role(act.target),
                 account: &loaded.account,
                 reason: act.reason,
                 now: Timestamp(now_ms()),
@@ -145,7 +155,60 @@ impl Inner {
     /// The role that somebody may use now: none but the lowest, unless their account may act.
     async fn acting_role(&self, user: UserId) -> Result<GlobalRole, Problem> {
         let own = self.account(user).await?;
-        Ok(if own.may_act() { own.roles.of(user) } else { GlobalRole::User })
+        Ok(if own.may_act() { own.role(user) } else { GlobalRole::User })
+    }
+
+    /// The role with which somebody acts.
+    pub(crate) async fn role_of(&self, actor: By<'_>) -> Result<GlobalRole, Problem> {
+        match actor {
+            By::User(user) => self.acting_role(user).await,
+            By::Operator(_) => Ok(GlobalRole::Admin),
+        }
+    }
+
+    /// Refuses whoever may not manage service accounts, or says no reason, before anything is done.
+    pub(crate) async fn may_manage_services(&self, actor: By<'_>, reason: &str) -> Result<(), Problem> {
+        let role = self.role_of(actor).await?;
+        let permitted = Permission::Services.demand_of(role).and_then(|()| checked_reason(reason));
+        permitted.map(drop).map_err(|rejection| refusal::rejected(&rejection))
+    }
+
+    /// What is kept of a program's token, and its revision.
+    pub(crate) async fn kept_token(&self, token: SessionId) -> Result<Option<(Kept, Seq)>, Problem> {
+        let entry = self.service_tokens.get(&token.to_string()).await;
+        let Some(entry) = entry.map_err(|error| refusal::not_kept(&error))? else { return Ok(None) };
+        let kept = serde_json::from_slice(&entry.value)
+            .map_err(|error| refusal::unreadable("the token of a program", &error))?;
+        Ok(Some((kept, entry.revision)))
+    }
+
+    /// Ends what a token opened: everyone is told, connections are closed.
+    ///
+    /// # Errors
+    /// `unavailable` and the like when not everyone may have been told: do it again.
+    pub(crate) async fn end_token_sessions(
+        &self,
+        trace: &TraceContext,
+        user: UserId,
+        token: SessionId,
+        reason: RevocationReason,
+    ) -> Result<(), Problem> {
+        let Some((kept, _)) = self.kept_token(token).await? else { return Ok(()) };
+        for session in kept.sessions {
+            let written = revocations::write(&self.revoked, session, self.access_ttl).await;
+            written.map_err(|error| refusal::not_kept(&error))?;
+            let record = Record {
+                subject: subject::ident_user(user),
+                id: derived_id("program session ended", session.as_uuid(), session.timestamp()),
+                by: user,
+                import: None,
+                event: IdentityEvent::SessionRevoked(SessionRevoked { session, reason }),
+                first: false,
+                trace,
+            };
+            self.record(record).await.map_err(|error| refusal::not_appended(&error))?;
+        }
+        Ok(())
     }
 
     /// Whether somebody else is an admin whose account may act.
@@ -196,10 +259,7 @@ impl Inner {
 
 /// Somebody's account, for those who may see it. Found by name or by id.
 pub(crate) async fn show(auth: &Inner, actor: By<'_>, whom: &str) -> Result<AccountShown, Problem> {
-    let role = match actor {
-        By::User(user) => auth.acting_role(user).await?,
-        By::Operator(_) => GlobalRole::Admin,
-    };
+    let role = auth.role_of(actor).await?;
     Permission::Suspend.demand_of(role).map_err(|rejection| refusal::rejected(&rejection))?;
     let user = if let Ok(user) = whom.parse::<UserId>() {
         user
@@ -212,7 +272,7 @@ pub(crate) async fn show(auth: &Inner, actor: By<'_>, whom: &str) -> Result<Acco
     let loaded = auth.account(user).await?;
     let suspension = loaded.account.suspension(Timestamp(now_ms()));
     let suspended = suspension.map(|it| SuspensionShown { until: it.until, reason: it.reason.clone() });
-    Ok(AccountShown { user, role: loaded.roles.of(user), suspended })
+    Ok(AccountShown { user, role: loaded.role(user), suspended })
 }
 
 /// The facts about accounts on a subject, from a sequence on.

@@ -25,17 +25,19 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller of a command with this access token and `traceparent`.
+    /// The caller of a command of this name, with this access token and `traceparent`.
     ///
     /// # Errors
     /// As [`Verifier::verify`]; also `unauthorized` without a token.
     pub async fn verify(
         verifier: &Verifier,
+        command: &str,
         token: Option<&str>,
         traceparent: Option<&str>,
     ) -> Result<Self, Problem> {
         let token = token.ok_or_else(no_token)?;
         let identity = verifier.verify(token).await?;
+        identity.may_do(command)?;
         Ok(Self { identity, trace: TraceContext::continue_from(traceparent) })
     }
 
@@ -65,6 +67,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let identity = Verifier::from_ref(state).verify(token_of(parts)?).await?;
+        identity.may_call(parts.uri.path())?;
         Ok(Self { identity, trace: trace_of(parts) })
     }
 }

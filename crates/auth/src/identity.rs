@@ -1,68 +1,10 @@
 //! Who a verified token says is asking.
 
+use chasqui_domain::Permission;
+use chasqui_domain::permission::Programs;
+pub use chasqui_domain::permission::{Scope, Scopes};
 use chasqui_events::{SessionId, Timestamp, UserId, account::GlobalRole};
-
-/// A right beyond those that everyone has, given to a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// Register authors without a password, and record what others said, and when.
-    Import,
-}
-
-impl Scope {
-    /// Every scope.
-    pub const ALL: &'static [Self] = &[Self::Import];
-
-    /// Its word in the claim `scope` (RFC 8693 §4.2).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Import => "import",
-        }
-    }
-
-    const fn bit(self) -> u8 {
-        match self {
-            Self::Import => 1,
-        }
-    }
-}
-
-/// A set of scopes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Scopes(u8);
-
-impl Scopes {
-    /// No scope: what most logins have.
-    pub const NONE: Self = Self(0);
-
-    /// The set with this scope, too.
-    #[must_use]
-    pub const fn with(self, scope: Scope) -> Self {
-        Self(self.0 | scope.bit())
-    }
-
-    /// Whether the scope is in the set.
-    #[must_use]
-    pub const fn contains(self, scope: Scope) -> bool {
-        self.0 & scope.bit() != 0
-    }
-
-    /// The claim's text: the words, separated by spaces.
-    #[must_use]
-    pub fn to_claim(self) -> String {
-        let words: Vec<_> =
-            Scope::ALL.iter().filter(|scope| self.contains(**scope)).map(|scope| scope.as_str()).collect();
-        words.join(" ")
-    }
-
-    /// The set that a claim names; words that are not known give nothing.
-    #[must_use]
-    pub fn from_claim(claim: &str) -> Self {
-        let known = |word: &str| Scope::ALL.iter().copied().find(|scope| scope.as_str() == word);
-        claim.split(' ').filter_map(known).fold(Self::NONE, Self::with)
-    }
-}
+use chasqui_protocol::{Code, Problem};
 
 /// A verified caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,18 +27,76 @@ impl Identity {
     pub const fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(scope)
     }
+
+    /// Refuses a program what its token does not allow, by the address of the request. People are judged by their roles,
+    /// where it is decided.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn may_call(&self, path: &str) -> Result<(), Problem> {
+        match path.strip_prefix("/v1/commands/") {
+            Some(name) => self.may_do(name),
+            None if path.starts_with("/v1/admin/") => self.allows(Programs::None),
+            None if path.ends_with("/bans") => self.allows(Permission::Ban.programs()),
+            None => self.allows(Permission::Read.programs()),
+        }
+    }
+
+    /// The same for a command by its name. One that the table of permissions does not know is for people.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn may_do(&self, command: &str) -> Result<(), Problem> {
+        self.allows(Permission::of(command).map_or(Programs::None, Permission::programs))
+    }
+
+    fn allows(&self, programs: Programs) -> Result<(), Problem> {
+        match programs {
+            _ if self.role != GlobalRole::Service => Ok(()),
+            Programs::All => Ok(()),
+            Programs::With(scope) if self.may(scope) => Ok(()),
+            Programs::With(scope) => {
+                let detail =
+                    format!("this takes the scope `{}`, which the token does not have", scope.as_str());
+                Err(Problem::new(Code::Forbidden, detail))
+            }
+            Programs::None => Err(Problem::new(Code::Forbidden, "no service account may do this")),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use pretty_assertions::assert_eq;
+
     use super::*;
 
+    fn identity(role: GlobalRole, scopes: Scopes) -> Identity {
+        let (user, session) = (UserId::new(Timestamp(1), [1; 10]), SessionId::new(Timestamp(1), [2; 10]));
+        Identity { user, session, role, expires_at: Timestamp(9), scopes }
+    }
+
     #[test]
-    fn scopes_read_back_and_unknown_words_give_nothing() {
-        let import = Scopes::NONE.with(Scope::Import);
-        assert_eq!(import.to_claim(), "import");
-        assert_eq!(Scopes::from_claim("admin import"), import);
-        assert_eq!(Scopes::from_claim(""), Scopes::NONE);
-        assert_eq!(Scopes::NONE.to_claim(), "");
+    fn a_program_does_what_its_token_allows_and_people_need_no_scope() {
+        let station = identity(GlobalRole::Service, Scopes::NONE.with(Scope::Read).with(Scope::Post));
+        let ana = identity(GlobalRole::User, Scopes::NONE);
+        for (path, program) in [
+            ("/v1/commands/send", true),
+            ("/v1/commands/read", true),
+            ("/v1/commands/logout", true),
+            ("/v1/conversations", true),
+            ("/v1/rooms/x/messages", true),
+            ("/v1/commands/join", false),
+            ("/v1/commands/ban", false),
+            ("/v1/rooms/x/bans", false),
+            ("/v1/commands/change_profile", false),
+            ("/v1/commands/suspend", false),
+            ("/v1/commands/something_new", false),
+            ("/v1/admin/audit", false),
+            ("/v1/admin/anything", false),
+        ] {
+            assert_eq!(station.may_call(path).is_ok(), program, "{path}");
+            assert_eq!(ana.may_call(path), Ok(()), "{path}: people are judged by their roles");
+        }
     }
 }

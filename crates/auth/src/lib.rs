@@ -34,6 +34,7 @@ mod second_factor;
 pub mod secrets;
 pub mod serve;
 mod service;
+mod service_token;
 mod sessions;
 mod signing;
 mod sweep;

@@ -11,13 +11,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{By, show},
-    command::{change_global_role, reinstate, suspend},
+    command::{change_global_role, create_service, issue_token, reinstate, revoke_token, suspend, tokens},
     serve::{reply, unknown},
     service::Auth,
 };
 
 /// What the role takes from operators.
-pub const NAMES: &[&str] = &["account", "suspend", "reinstate", "change_global_role"];
+pub const NAMES: &[&str] = &[
+    "account",
+    "suspend",
+    "reinstate",
+    "change_global_role",
+    "create_service",
+    "issue_token",
+    "revoke_token",
+    "tokens",
+];
 
 /// A command and who asks it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,6 +75,31 @@ impl Auth {
                     change_global_role::handle(auth, By::Operator(&operator), &trace, command).await
                 };
                 reply("change_global_role", body, run).await
+            }
+            "create_service" => {
+                let run = async |FromOperator { operator, command }| {
+                    create_service::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("create_service", body, run).await
+            }
+            "issue_token" => {
+                let run = async |FromOperator { operator, command }| {
+                    issue_token::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("issue_token", body, run).await
+            }
+            "revoke_token" => {
+                let run = async |FromOperator { operator, command }| {
+                    revoke_token::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("revoke_token", body, run).await
+            }
+            "tokens" => {
+                let run = async |FromOperator { operator, command: Whom { user } }| {
+                    let user = show(auth, By::Operator(&operator), &user).await?.user;
+                    tokens::handle(auth, By::Operator(&operator), user).await
+                };
+                reply("tokens", body, run).await
             }
             other => unknown(other),
         }

@@ -133,6 +133,8 @@ mod tests {
             Rejection::OwnAccount,
             Rejection::AccountOutranks { role: "admin" },
             Rejection::ServiceRole,
+            Rejection::NotAService,
+            Rejection::TooManyTokens { most: 1 },
             Rejection::AccountCannotAct,
             Rejection::LastAdmin,
             Rejection::TimeHasPassed { what: "the end of a suspension" },

@@ -28,7 +28,7 @@ impl Auth {
         let address = ClientAddress(*address);
         let auth = &*self.0;
         let anonymous = TraceContext::continue_from(trace.as_deref());
-        let caller = || Caller::verify(&auth.verifier, token.as_deref(), trace.as_deref());
+        let caller = || Caller::verify(&auth.verifier, name, token.as_deref(), trace.as_deref());
         match name.as_str() {
             "register" => {
                 reply("register", body, async |command| {

@@ -54,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) emails: Bucket,
     pub(crate) mailer: Option<Mailer>,
     pub(crate) jwks: Bucket,
+    pub(crate) service_tokens: Bucket,
     pub(crate) passwords: Passwords,
     pub(crate) name_key: NameKey,
     pub(crate) sealer: Sealer,
@@ -120,6 +121,7 @@ impl Auth {
             credentials: Bucket::open(bus.clone(), Name::Credentials),
             families: Bucket::open(bus.clone(), Name::Refresh),
             verifier: Verifier::new(auth, &bus),
+            service_tokens: Bucket::open(bus.clone(), Name::ServiceTokens),
             revoked: Bucket::open(bus.clone(), Name::Revoked),
             challenges: Bucket::open(bus.clone(), Name::Challenges),
             emails: Bucket::open(bus, Name::Emails),
@@ -301,17 +303,21 @@ impl Inner {
             role: self.roles.of(user),
             scopes: self.scopes(name),
         };
-        let (at, random) = id_parts();
-        let jti: Uuid = SessionId::new(Timestamp(at), random).as_uuid();
-        let access_token = token::issue(&self.signing_key, &self.parties, &identity, now, jti)
-            .map_err(|error| refusal::unreadable("the signing key", &error))?;
         Ok(Tokens {
             user,
             session: identity.session,
-            access_token,
+            access_token: self.access_token(&identity, now)?,
             expires_in: self.access_ttl.as_secs(),
             refresh_token: refresh.to_string(),
         })
+    }
+
+    /// An access token.
+    pub(crate) fn access_token(&self, identity: &Identity, now: Timestamp) -> Result<String, Problem> {
+        let (at, random) = id_parts();
+        let jti: Uuid = SessionId::new(Timestamp(at), random).as_uuid();
+        token::issue(&self.signing_key, &self.parties, identity, now, jti)
+            .map_err(|error| refusal::unreadable("the signing key", &error))
     }
 }
 

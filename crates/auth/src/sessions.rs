@@ -13,7 +13,7 @@ use chasqui_events::{
     SessionId, Timestamp, UserId,
     identity::{IdentityEvent, RevocationReason, SessionOpened, SessionRevoked},
 };
-use chasqui_protocol::{Problem, command::Tokens};
+use chasqui_protocol::{Code, Problem, command::Tokens};
 use chasqui_runtime::{
     clock::{id_parts, now_ms, random_bytes},
     telemetry::TraceContext,
@@ -56,6 +56,11 @@ pub(crate) async fn open(
     let subject = subject::ident_user(user);
     let record = Record { subject, id: new_id(), by: user, import: None, event, first: false, trace };
     auth.record(record).await.map_err(|error| refusal::not_appended(&error))?;
+    // Whoever suspends an account ends the sessions that they find; one that was opened meanwhile ends itself.
+    if !auth.account(user).await?.may_act() {
+        revoke(auth, trace, user, session, RevocationReason::Suspended).await?;
+        return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
+    }
     auth.tokens(user, &family.name, &refresh)
 }
 

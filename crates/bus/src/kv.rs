@@ -39,11 +39,13 @@ pub enum Name {
     RoomKeys,
     /// Wrapped keys of users, by user.
     UserKeys,
+    /// Hashes of the tokens of programs, by token.
+    ServiceTokens,
 }
 
 impl Name {
     /// Every bucket.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Credentials,
         Self::Emails,
         Self::Refresh,
@@ -53,6 +55,7 @@ impl Name {
         Self::Snapshots,
         Self::RoomKeys,
         Self::UserKeys,
+        Self::ServiceTokens,
     ];
 
     /// The bucket's name.
@@ -68,6 +71,7 @@ impl Name {
             Self::Snapshots => "SNAPSHOTS",
             Self::RoomKeys => "ROOM_KEYS",
             Self::UserKeys => "USER_KEYS",
+            Self::ServiceTokens => "SERVICE_TOKENS",
         }
     }
 

@@ -5,6 +5,7 @@ mod moment;
 mod operator;
 mod projections;
 mod secrets;
+mod services;
 mod topology;
 mod users;
 
@@ -13,7 +14,7 @@ use std::{path::PathBuf, process::ExitCode};
 use chasqui_runtime::config::{Config, ConfigError};
 use clap::Subcommand;
 
-use self::{audit::Audit, projections::Projections, users::Users};
+use self::{audit::Audit, projections::Projections, services::Services, users::Users};
 
 /// What an administrator does.
 #[derive(Debug, Subcommand)]
@@ -27,6 +28,9 @@ pub(crate) enum Admin {
     /// Accounts: who is admin, who may log in.
     #[command(subcommand)]
     Users(Users),
+    /// Accounts of programs, and their tokens.
+    #[command(subcommand)]
+    Services(Services),
     /// What was decided about accounts, and what operators did.
     Audit(Audit),
     /// Keys and passwords.
@@ -69,6 +73,7 @@ pub(crate) async fn run(
             topology::apply(&load()?, allow_destructive, reason).await?;
         }
         Admin::Users(users) => users::run(&load()?, users).await?,
+        Admin::Services(services) => services::run(&load()?, services).await?,
         Admin::Audit(audit) => audit::run(&load()?, audit).await?,
         Admin::Projections(projections) => projections::run(&load()?, projections).await?,
         // Needs no configuration: it comes before there is one.

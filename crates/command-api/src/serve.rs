@@ -91,8 +91,13 @@ impl Inner {
         handle: impl AsyncFnOnce(&Self, &Caller, C) -> Result<Accepted, Problem>,
     ) -> Result<Accepted, Problem> {
         let command = read(&incoming.body)?;
-        let caller =
-            Caller::verify(&self.verifier, incoming.token.as_deref(), incoming.trace.as_deref()).await?;
+        let caller = Caller::verify(
+            &self.verifier,
+            &incoming.name,
+            incoming.token.as_deref(),
+            incoming.trace.as_deref(),
+        )
+        .await?;
         match timeout(self.timeout, handle(self, &caller, command)).await {
             Ok(result) => result,
             Err(_) => Err(too_late()),

@@ -3,16 +3,17 @@
 //! [`Roles`] is the fold of the one subject of all global roles, [`Account`] that of an account's own lane. Who may
 //! decide what stands in the table of permissions; what stands here is about whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chasqui_events::{
-    Timestamp, UserId,
+    SessionId, Timestamp, UserId,
     account::{
-        AccountEvent, Deactivated, GlobalRole, Operator, Reactivated, Reinstated, RoleChanged, Suspended,
+        AccountEvent, Deactivated, GlobalRole, Operator, Reactivated, Reinstated, RoleChanged,
+        ServiceCreated, Suspended, TokenIssued, TokenRevoked,
     },
 };
 
-use crate::{Permission, Rejection, name};
+use crate::{Permission, Rejection, name, permission::Scope};
 
 /// Who decides about an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,9 @@ impl Roles {
             | AccountEvent::Reinstated(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
+            | AccountEvent::ServiceCreated(_)
+            | AccountEvent::TokenIssued(_)
+            | AccountEvent::TokenRevoked(_)
             | AccountEvent::OperatorActed(_) => {}
         }
     }
@@ -89,6 +93,8 @@ impl Roles {
 pub struct Account {
     suspended: Option<Suspension>,
     deactivated: bool,
+    service: bool,
+    tokens: BTreeSet<SessionId>,
 }
 
 /// That somebody may not act.
@@ -110,6 +116,13 @@ impl Account {
             AccountEvent::Reinstated(_) => self.suspended = None,
             AccountEvent::Deactivated(_) => self.deactivated = true,
             AccountEvent::Reactivated(_) => self.deactivated = false,
+            AccountEvent::ServiceCreated(_) => self.service = true,
+            AccountEvent::TokenIssued(issued) => {
+                self.tokens.insert(issued.token);
+            }
+            AccountEvent::TokenRevoked(revoked) => {
+                self.tokens.remove(&revoked.token);
+            }
             AccountEvent::RoleChanged(_) | AccountEvent::OperatorActed(_) => {}
         }
     }
@@ -118,6 +131,17 @@ impl Account {
     #[must_use]
     pub fn suspension(&self, now: Timestamp) -> Option<&Suspension> {
         self.suspended.as_ref().filter(|suspension| suspension.until.is_none_or(|until| now < until))
+    }
+
+    /// Whether it is a program's.
+    #[must_use]
+    pub const fn is_service(&self) -> bool {
+        self.service
+    }
+
+    /// The tokens that were issued and not revoked; they may have ended by themselves.
+    pub fn tokens(&self) -> impl Iterator<Item = SessionId> {
+        self.tokens.iter().copied()
     }
 
     /// Whether its user may log in and go on with a session at a moment.
@@ -148,6 +172,24 @@ impl Account {
     pub fn reactivate(&self, user: UserId) -> Option<AccountEvent> {
         self.deactivated.then_some(AccountEvent::Reactivated(Reactivated { user }))
     }
+}
+
+/// The most tokens of one program.
+pub const MOST_TOKENS: usize = 32;
+/// The longest name of a token, in characters.
+pub const TOKEN_NAME_CHARS: usize = 64;
+
+/// A token that a program is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewToken {
+    /// Its id.
+    pub id: SessionId,
+    /// What it is for.
+    pub name: String,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+    /// When it ends; `None` for when it is revoked.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Somebody decides something about somebody: what the decisions below stand on.
@@ -230,6 +272,62 @@ impl Case<'_> {
         Ok(Some(AccountEvent::Reinstated(Reinstated { user, reason, operator })))
     }
 
+    /// Makes the account a program's; `None` when it is one.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn create_service(&self) -> Result<Option<AccountEvent>, Rejection> {
+        let reason = self.permitted(Permission::Services)?;
+        if self.account.is_service() {
+            return Ok(None);
+        }
+        let (user, operator) = (self.target, self.actor.operator());
+        Ok(Some(AccountEvent::ServiceCreated(ServiceCreated { user, reason, operator })))
+    }
+
+    /// Gives a program a token.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn issue_token(&self, token: &NewToken) -> Result<AccountEvent, Rejection> {
+        let reason = self.permitted(Permission::Services)?;
+        if !self.account.is_service() {
+            return Err(Rejection::NotAService);
+        }
+        if token.expires_at.is_some_and(|end| end <= self.now) {
+            return Err(Rejection::TimeHasPassed { what: "the end of a token" });
+        }
+        if self.account.tokens.len() >= MOST_TOKENS {
+            return Err(Rejection::TooManyTokens { most: MOST_TOKENS });
+        }
+        name::size("the name of a token", "characters", token.name.chars().count(), 1, TOKEN_NAME_CHARS)?;
+        name::printable("the name of a token", &token.name)?;
+        name::size("the list of scopes", "entries", token.scopes.len(), 1, Scope::ALL.len())?;
+        let scopes = token.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        Ok(AccountEvent::TokenIssued(TokenIssued {
+            user: self.target,
+            token: token.id,
+            name: token.name.clone(),
+            scopes,
+            expires_at: token.expires_at,
+            reason,
+            operator: self.actor.operator(),
+        }))
+    }
+
+    /// Takes a token from a program; `None` when it has no such token.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn revoke_token(&self, token: SessionId) -> Result<Option<AccountEvent>, Rejection> {
+        let reason = self.permitted(Permission::Services)?;
+        if !self.account.tokens.contains(&token) {
+            return Ok(None);
+        }
+        let (user, operator) = (self.target, self.actor.operator());
+        Ok(Some(AccountEvent::TokenRevoked(TokenRevoked { user, token, reason, operator })))
+    }
+
     /// The reason, of somebody who has the permission.
     fn permitted(&self, permission: Permission) -> Result<String, Rejection> {
         permission.demand_of(self.actor.role())?;
@@ -259,6 +357,9 @@ pub const fn is_about_roles(event: &AccountEvent) -> bool {
         | AccountEvent::Reinstated(_)
         | AccountEvent::Deactivated(_)
         | AccountEvent::Reactivated(_)
+        | AccountEvent::ServiceCreated(_)
+        | AccountEvent::TokenIssued(_)
+        | AccountEvent::TokenRevoked(_)
         | AccountEvent::OperatorActed(_) => false,
     }
 }

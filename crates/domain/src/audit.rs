@@ -61,6 +61,16 @@ impl Entry {
             }
             AccountEvent::Deactivated(e) => (None, name, Some(e.user), String::new(), None),
             AccountEvent::Reactivated(e) => (None, name, Some(e.user), String::new(), None),
+            AccountEvent::ServiceCreated(e) => {
+                (e.operator.as_ref(), name, Some(e.user), String::new(), Some(&e.reason))
+            }
+            AccountEvent::TokenIssued(e) => {
+                let details = format!("{} ({}): {}", e.token, e.name, e.scopes.join(" "));
+                (e.operator.as_ref(), name, Some(e.user), details, Some(&e.reason))
+            }
+            AccountEvent::TokenRevoked(e) => {
+                (e.operator.as_ref(), name, Some(e.user), e.token.to_string(), Some(&e.reason))
+            }
             AccountEvent::OperatorActed(e) => {
                 (Some(&e.operator), e.act.as_str(), None, e.arguments.join(" "), e.reason.as_ref())
             }

@@ -4,17 +4,21 @@
 //! it, and a test tries every command with every role against it.
 
 mod page;
+mod scope;
 
 use chasqui_events::{account::GlobalRole, room::Role};
 
 use crate::Rejection;
 pub use page::reference_markdown;
+pub use scope::{Programs, Scope, Scopes};
 
 /// Something that may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// Mind one's own account and sessions.
     OwnAccount,
+    /// End the session that one has.
+    EndSession,
     /// Open rooms and direct conversations.
     Open,
     /// Enter rooms that one may enter, and leave.
@@ -43,6 +47,8 @@ pub enum Permission {
     ChangeGlobalRole,
     /// See what was decided about accounts, and by whom.
     Audit,
+    /// Make service accounts, and give them tokens.
+    Services,
 }
 
 /// What a permission takes.
@@ -74,6 +80,8 @@ pub struct Row {
     pub commands: &'static [&'static str],
     /// What it takes.
     pub needs: Needs,
+    /// Which programs do it, besides.
+    pub programs: Programs,
 }
 
 const fn row(
@@ -81,8 +89,9 @@ const fn row(
     what: &'static str,
     commands: &'static [&'static str],
     needs: Needs,
+    programs: Programs,
 ) -> Row {
-    Row { permission, what, commands, needs }
+    Row { permission, what, commands, needs, programs }
 }
 
 const fn member(role: Role) -> Needs {
@@ -96,60 +105,100 @@ const fn keeper(role: Role) -> Needs {
 impl Permission {
     /// The whole table.
     pub const TABLE: &'static [Row] = &[
-        row(Self::OwnAccount, "mind one's own account", &["change_profile", "logout"], Needs::Account),
-        row(Self::Open, "open rooms and conversations", &["create_room", "open_direct"], Needs::Account),
+        row(Self::OwnAccount, "mind one's own account", &["change_profile"], Needs::Account, Programs::None),
+        row(Self::EndSession, "end the session that one has", &["logout"], Needs::Account, Programs::All),
+        row(
+            Self::Open,
+            "open rooms and conversations",
+            &["create_room", "open_direct"],
+            Needs::Account,
+            Programs::With(Scope::Rooms),
+        ),
         row(
             Self::Enter,
             "enter public rooms and those one is invited to, and leave",
             &["join", "leave"],
             Needs::Account,
+            Programs::With(Scope::Rooms),
         ),
-        row(Self::Read, "read a room, and say how far", &["read", "delivered"], member(Role::Guest)),
-        row(Self::Post, "post, unless muted", &["send"], member(Role::Guest)),
-        row(Self::Invite, "invite people", &["invite"], member(Role::Member)),
+        row(
+            Self::Read,
+            "read a room, and say how far",
+            &["read", "delivered"],
+            member(Role::Guest),
+            Programs::With(Scope::Read),
+        ),
+        row(Self::Post, "post, unless muted", &["send"], member(Role::Guest), Programs::With(Scope::Post)),
+        row(Self::Invite, "invite people", &["invite"], member(Role::Member), Programs::With(Scope::Rooms)),
         row(
             Self::Remove,
             "remove people of a lower role, take invitations back",
             &["remove"],
             keeper(Role::Moderator),
+            Programs::With(Scope::Moderate),
         ),
         row(
             Self::Ban,
             "ban people of a lower role, lift and see bans",
             &["ban", "unban", "bans"],
             keeper(Role::Moderator),
+            Programs::With(Scope::Moderate),
         ),
         row(
             Self::Mute,
             "mute people of a lower role, lift mutes",
             &["mute", "unmute"],
             keeper(Role::Moderator),
+            Programs::With(Scope::Moderate),
         ),
-        row(Self::Rename, "rename the room", &["rename_room"], keeper(Role::Owner)),
-        row(Self::ChangeRole, "give roles in the room", &["change_role"], keeper(Role::Owner)),
+        row(
+            Self::Rename,
+            "rename the room",
+            &["rename_room"],
+            keeper(Role::Owner),
+            Programs::With(Scope::Moderate),
+        ),
+        row(
+            Self::ChangeRole,
+            "give roles in the room",
+            &["change_role"],
+            keeper(Role::Owner),
+            Programs::With(Scope::Moderate),
+        ),
         row(
             Self::Import,
             "bring in what others said elsewhere (`on_behalf`)",
             &["register_imported"],
             Needs::Grant,
+            Programs::With(Scope::Import),
         ),
         row(
             Self::Suspend,
             "see accounts, suspend users of a lower global role, reinstate them",
             &["account", "suspend", "reinstate"],
             Needs::Globally(GlobalRole::Moderator),
+            Programs::None,
         ),
         row(
             Self::ChangeGlobalRole,
             "give global roles",
             &["change_global_role"],
             Needs::Globally(GlobalRole::Admin),
+            Programs::None,
         ),
         row(
             Self::Audit,
             "see what was decided about accounts and what operators did",
             &["audit"],
             Needs::Globally(GlobalRole::Admin),
+            Programs::None,
+        ),
+        row(
+            Self::Services,
+            "make service accounts, issue and revoke their tokens",
+            &["create_service", "issue_token", "revoke_token", "tokens"],
+            Needs::Globally(GlobalRole::Admin),
+            Programs::None,
         ),
     ];
 
@@ -161,6 +210,20 @@ impl Permission {
     pub fn needs(self) -> Needs {
         let row = Self::TABLE.iter().find(|row| row.permission == self);
         row.map_or(Needs::Grant, |row| row.needs)
+    }
+
+    /// The permission that a command takes; `None` for one that the table does not know.
+    #[must_use]
+    pub fn of(command: &str) -> Option<Self> {
+        let row = Self::TABLE.iter().find(|row| row.commands.contains(&command));
+        row.map(|row| row.permission)
+    }
+
+    /// Which programs do it.
+    #[must_use]
+    pub fn programs(self) -> Programs {
+        let row = Self::TABLE.iter().find(|row| row.permission == self);
+        row.map_or(Programs::None, |row| row.programs)
     }
 
     /// Refuses a role in a room that does not have this permission.
@@ -213,6 +276,7 @@ mod tests {
         use Permission as P;
         match P::Open {
             P::OwnAccount
+            | P::EndSession
             | P::Open
             | P::Enter
             | P::Read
@@ -226,10 +290,12 @@ mod tests {
             | P::Import
             | P::Suspend
             | P::ChangeGlobalRole
-            | P::Audit => {}
+            | P::Audit
+            | P::Services => {}
         }
         &[
             P::OwnAccount,
+            P::EndSession,
             P::Open,
             P::Enter,
             P::Read,
@@ -244,6 +310,7 @@ mod tests {
             P::Suspend,
             P::ChangeGlobalRole,
             P::Audit,
+            P::Services,
         ]
     }
 

@@ -107,6 +107,15 @@ pub enum Rejection {
     /// Programs have their role from birth, and nobody else has it.
     #[error("the role service comes with a service account, and stays")]
     ServiceRole,
+    /// Only programs have tokens of this kind.
+    #[error("that account is no service account; make one first")]
+    NotAService,
+    /// The program has too many tokens.
+    #[error("that service account has {most} tokens, the most there may be; revoke one first")]
+    TooManyTokens {
+        /// The limit.
+        most: usize,
+    },
     /// A role is given to somebody who cannot use it.
     #[error("that account is suspended or closed; reinstate it first")]
     AccountCannotAct,
@@ -152,6 +161,8 @@ impl Rejection {
             Self::OwnAccount => "own-account",
             Self::AccountOutranks { .. } => "account-outranks",
             Self::ServiceRole => "service-role",
+            Self::NotAService => "not-a-service",
+            Self::TooManyTokens { .. } => "too-many-tokens",
             Self::AccountCannotAct => "account-cannot-act",
             Self::LastAdmin => "last-admin",
             Self::TimeHasPassed { .. } => "time-has-passed",

@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, UserId, envelope::family};
+use crate::{SessionId, Timestamp, UserId, envelope::family};
 
 /// What somebody may do in the whole installation. `user`, `moderator` and `admin` may each do what the ones before
 /// may; `service` stands beside them: a program, which may do what its token's scopes say.
@@ -110,6 +110,56 @@ pub struct Reinstated {
     pub operator: Option<Operator>,
 }
 
+/// `service.created`: the account is a program's. Nobody logs in to it with a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceCreated {
+    /// The program.
+    pub user: UserId,
+    /// Why.
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
+/// `service.token_issued`: a program can log in with this token. Its secret is nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenIssued {
+    /// The program.
+    pub user: UserId,
+    /// The token, an id of the kind of sessions.
+    pub token: SessionId,
+    /// What it is for, in the words of whoever issued it.
+    pub name: String,
+    /// What may be done with it: words of the table of permissions.
+    pub scopes: Vec<String>,
+    /// When it ends; absent for when it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
+/// `service.token_revoked`: the token is good for nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRevoked {
+    /// The program.
+    pub user: UserId,
+    /// The token.
+    pub token: SessionId,
+    /// Why.
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
 /// `operator.acted`, on the operators' own subject: somebody used the operator's credential.
 ///
 /// The envelope's `by` is [`nobody`].
@@ -159,6 +209,12 @@ family! {
         Suspended(Suspended) = "user.suspended" v 1,
         /// Somebody may log in again.
         Reinstated(Reinstated) = "user.reinstated" v 1,
+        /// An account is a program's.
+        ServiceCreated(ServiceCreated) = "service.created" v 1,
+        /// A program has a token.
+        TokenIssued(TokenIssued) = "service.token_issued" v 1,
+        /// A program's token is good for nothing any more.
+        TokenRevoked(TokenRevoked) = "service.token_revoked" v 1,
         /// Somebody used the operator's credential.
         OperatorActed(OperatorActed) = "operator.acted" v 1,
         /// Somebody does not want to be here for now.

@@ -108,6 +108,8 @@ pub enum RevocationReason {
     Deactivated,
     /// The account was erased.
     Erased,
+    /// The program's token that opened it was revoked.
+    TokenRevoked,
 }
 
 impl RevocationReason {
@@ -122,6 +124,7 @@ impl RevocationReason {
         Self::Suspended,
         Self::Deactivated,
         Self::Erased,
+        Self::TokenRevoked,
     ];
 
     /// Its word on the wire.
@@ -137,6 +140,7 @@ impl RevocationReason {
             Self::Suspended => "suspended",
             Self::Deactivated => "deactivated",
             Self::Erased => "erased",
+            Self::TokenRevoked => "token_revoked",
         }
     }
 }

@@ -61,6 +61,8 @@ pages! {
     ServiceRole = "service-role",
     AccountCannotAct = "account-cannot-act",
     LastAdmin = "last-admin",
+    NotAService = "not-a-service",
+    TooManyTokens = "too-many-tokens",
     Banned = "banned",
     Muted = "muted",
     TargetBanned = "target-banned",

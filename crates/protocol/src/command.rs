@@ -26,8 +26,8 @@ macro_rules! undisclosed {
 mod answer;
 
 pub use answer::{
-    Accepted, AccountShown, FactorKind, LoggedIn, NewCodes, OwnFactors, SecondFactorAsked, SuspensionShown,
-    Tokens, TotpEnrolment,
+    Accepted, AccountShown, FactorKind, IssuedToken, LoggedIn, NewCodes, OwnFactors, SecondFactorAsked,
+    ServiceSession, ServiceTokenShown, ServiceTokens, SuspensionShown, Tokens, TotpEnrolment,
 };
 
 /// A second factor, shown.
@@ -276,6 +276,57 @@ commands! {
         role: GlobalRole,
         /// Why, in at most 500 characters. It is recorded.
         reason: String => secret,
+    }
+    /// Make an account for a program. Nobody logs in to it with a password. Needs the global role `admin`.
+    CreateService {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The user name.
+        name: String,
+        /// What to show instead of the name; may be empty.
+        #[serde(default)]
+        display_name: String,
+        /// Why, in at most 500 characters. It is recorded.
+        reason: String,
+    }
+    /// Give a program a token. Needs the global role `admin`.
+    IssueToken {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The program.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// What it is for, in at most 64 characters.
+        name: String,
+        /// What it allows: `read`, `post`, `rooms`, `moderate`, `import`.
+        scopes: Vec<String>,
+        /// When it ends, in milliseconds since the Unix epoch; absent for when it is revoked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<i64>)]
+        expires_at: Option<Timestamp>,
+        /// Why, in at most 500 characters. It is recorded.
+        reason: String,
+    }
+    /// Take a token from a program; what it opened ends. Needs the global role `admin`.
+    RevokeToken {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The program.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// The token's id.
+        #[schema(value_type = uuid::Uuid)]
+        token: SessionId,
+        /// Why, in at most 500 characters. It is recorded.
+        reason: String,
+    }
+    /// Exchange a program's token for an access token.
+    ServiceLogin {
+        /// The token, `chq_…`.
+        token: String => secret,
     }
     /// Open a public or private room; the caller owns it.
     CreateRoom {

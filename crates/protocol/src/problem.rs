@@ -123,6 +123,10 @@ codes! {
     AccountOutranks = "account-outranks", 409, "That account's role is too high";
     /// The role service is fixed.
     ServiceRole = "service-role", 409, "The role service comes with a service account";
+    /// Only programs have tokens.
+    NotAService = "not-a-service", 409, "That account is no service account";
+    /// The program has too many tokens.
+    TooManyTokens = "too-many-tokens", 409, "That service account has too many tokens";
     /// The account is suspended or closed.
     AccountCannotAct = "account-cannot-act", 409, "That account is suspended or closed";
     /// The only admin cannot step down.

@@ -47,6 +47,10 @@ pub(crate) async fn handle(
     let act = Act { actor, trace, id, target: user, reason: &reason };
     let accepted = auth.change_account(act, |case, _| case.suspend(until)).await?;
     // Also where they were suspended already: an attempt that ended in between is completed by the next.
-    sessions::revoke_all(auth, trace, user, None, RevocationReason::Suspended).await?;
+    let reason = RevocationReason::Suspended;
+    sessions::revoke_all(auth, trace, user, None, reason).await?;
+    for token in auth.account(user).await?.account.tokens() {
+        auth.end_token_sessions(trace, user, token, reason).await?;
+    }
     Ok(accepted)
 }

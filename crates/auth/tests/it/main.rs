@@ -19,5 +19,6 @@ mod over_http;
 mod passwords;
 mod refresh;
 mod register;
+mod services;
 mod sessions;
 mod sweep;

@@ -97,6 +97,7 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$KV.REVOKED.{id}", &[Auth]),
         ("$KV.CHALLENGES.{id}", &[Auth]),
         ("$KV.EMAILS.{id}", &[Auth]),
+        ("$KV.SERVICE_TOKENS.{id}", &[Auth]),
         ("$KV.JWKS.{id}", &[Auth]),
         ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
         ("$KV.ROOM_KEYS.{id}", &[CommandApi]),
@@ -129,6 +130,7 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$JS.API.STREAM.UPDATE.KV_ROOM_KEYS", &[Admin]),
         ("$JS.API.STREAM.PURGE.KV_ROOM_KEYS", &[]),
         ("$JS.API.CONSUMER.DURABLE.CREATE.KV_USER_KEYS.x", &[]),
+        ("$JS.API.STREAM.MSG.GET.KV_SERVICE_TOKENS", &[Admin, Auth]),
         ("$JS.API.DIRECT.GET.CHAT_0", &[Admin]),
         ("$JS.API.DIRECT.GET.KV_REFRESH", &[Admin]),
         ("$JS.API.CONSUMER.CREATE.CHAT_0", &[Admin]),
@@ -200,6 +202,10 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("ops.v1.reinstate auth", vec![Auth]),
         ("ops.v1.change_global_role auth", vec![Auth]),
         ("ops.v1.account auth", vec![Auth]),
+        ("ops.v1.create_service auth", vec![Auth]),
+        ("ops.v1.issue_token auth", vec![Auth]),
+        ("ops.v1.revoke_token auth", vec![Auth]),
+        ("ops.v1.tokens auth", vec![Auth]),
         ("cmd.v1.send command-api", vec![CommandApi]),
         ("cmd.v1.send", vec![]),
         ("cmd.v1.receipts command-api", vec![CommandApi]),
@@ -249,7 +255,7 @@ async fn nobody_else_reads_a_secret_bucket() {
     let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
     let secret: Vec<String> =
         secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();
-    assert_eq!(secret.len(), 6);
+    assert_eq!(secret.len(), 7);
     for role in BusRole::ALL {
         let mut raw = Raw::connect(&nats, role).await;
         for bucket in &secret {

@@ -121,11 +121,15 @@ async fn give(bus: &Bus, act: Act, role: GlobalRole) -> anyhow::Result<String> {
     Ok(user)
 }
 
-async fn account(bus: &Bus, user: &str) -> anyhow::Result<AccountShown> {
+pub(super) async fn account(bus: &Bus, user: &str) -> anyhow::Result<AccountShown> {
     ask(bus, "account", Whom { user: user.to_owned() }).await
 }
 
-async fn ask<R: DeserializeOwned>(bus: &Bus, name: &str, command: impl Serialize) -> anyhow::Result<R> {
+pub(super) async fn ask<R: DeserializeOwned>(
+    bus: &Bus,
+    name: &str,
+    command: impl Serialize,
+) -> anyhow::Result<R> {
     let asked = FromOperator { operator: operator(), command };
     match request_as_operator(bus, name, PATIENCE, &asked).await {
         Ok(answer) => Ok(answer),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use chasqui_events::{account::GlobalRole, room::Role};
 
-use super::{Needs, Permission, role_outside};
+use super::{Needs, Permission, Programs, Row, role_outside};
 
 const HEAD: &str = "# Who may do what
 
@@ -12,7 +12,8 @@ const HEAD: &str = "# Who may do what
      CHASQUI_TEST_REWRITE=1 cargo test -p chasqui-domain the_page_is_what_the_table_says -->
 
 A **room role** is given in a room by its owners: each may do what the ones before it may. A **global role** is given by
-an admin, or by the operator. `service` is what programs have; in rooms they are members like everybody.
+an admin, or by the operator. `service` is what programs have. They log in with a token that an admin issued, with scopes; what they do takes both: the
+role in the room like everybody's, and the scope.
 ";
 
 /// The page.
@@ -23,7 +24,8 @@ pub fn reference_markdown() -> String {
     for role in Role::ALL {
         let _ = write!(page, " {} |", role.as_str());
     }
-    page.push_str(" from outside, in a public room |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    page.push_str(" from outside, in a public room | scope of a program |\n");
+    page.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for row in Permission::TABLE {
         let Needs::InRoom { role: needed, from_outside } = row.needs else { continue };
         let _ = write!(page, "| {} | {} |", row.what, commands(row.commands));
@@ -33,16 +35,18 @@ pub fn reference_markdown() -> String {
         let outside = GlobalRole::ALL
             .into_iter()
             .filter(|global| from_outside && role_outside(*global).is_some_and(|role| role >= needed));
-        let _ = writeln!(page, " {} |", outside.map(GlobalRole::as_str).collect::<Vec<_>>().join(", "));
+        let outside = outside.map(GlobalRole::as_str).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(page, " {outside} | {} |", scope(row));
     }
     page.push_str("\nNobody removes, bans or mutes somebody of the same or a higher role, but owners.\n");
     page.push_str("\n## In the installation\n\n| what | command or query |");
     for role in GlobalRole::ALL {
         let _ = write!(page, " {} |", role.as_str());
     }
-    page.push_str("\n| --- | --- | --- | --- | --- | --- |\n");
+    page.push_str(" scope of a program |\n| --- | --- | --- | --- | --- | --- | --- |\n");
     for row in Permission::TABLE {
         let may = |role: GlobalRole| match row.needs {
+            _ if role == GlobalRole::Service && row.programs == Programs::None => "",
             Needs::Account => "yes",
             Needs::Globally(needed) if role.rank() >= needed.rank() => "yes",
             Needs::Globally(_) | Needs::InRoom { .. } => "",
@@ -56,7 +60,7 @@ pub fn reference_markdown() -> String {
             let may = may(role);
             let _ = write!(page, "{}{may} |", if may.is_empty() { "" } else { " " });
         }
-        page.push('\n');
+        let _ = writeln!(page, " {} |", scope(row));
     }
     page.push_str(
         "\nNobody suspends an admin, somebody of their own rank, or themselves. The last admin whose account may act \
@@ -64,6 +68,14 @@ pub fn reference_markdown() -> String {
          credential `admin`) may\nwhat an admin may.\n",
     );
     page
+}
+
+fn scope(row: &Row) -> String {
+    match row.programs {
+        Programs::With(scope) => format!("`{}`", scope.as_str()),
+        Programs::All => "any".to_owned(),
+        Programs::None => String::new(),
+    }
 }
 
 fn commands(names: &[&str]) -> String {

@@ -44,6 +44,58 @@ pub struct Tokens {
     pub refresh_token: String,
 }
 
+/// A new token of a program. It is shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuedToken {
+    /// Its id, to revoke it by.
+    #[schema(value_type = uuid::Uuid)]
+    pub token: SessionId,
+    /// The token itself, for `service_login`.
+    pub secret: String,
+}
+
+/// The tokens of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceTokens {
+    /// By age.
+    pub tokens: Vec<ServiceTokenShown>,
+}
+
+/// A token of a program, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceTokenShown {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub token: SessionId,
+    /// What it is for.
+    pub name: String,
+    /// What it allows.
+    pub scopes: Vec<String>,
+    /// When it ends, in milliseconds since the Unix epoch; absent for when it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub expires_at: Option<Timestamp>,
+    /// When it was used last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What a program's login gives.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceSession {
+    /// The program.
+    #[schema(value_type = uuid::Uuid)]
+    pub user: UserId,
+    /// The session.
+    #[schema(value_type = uuid::Uuid)]
+    pub session: SessionId,
+    /// A JWT (RFC 9068) for `Authorization: Bearer` and the hello frame.
+    pub access_token: String,
+    /// How long the access token lasts, in seconds; log in again before.
+    pub expires_in: u64,
+}
+
 /// An account, as those who keep order see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountShown {
@@ -140,4 +192,4 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-undisclosed! { SecondFactorAsked TotpEnrolment NewCodes OwnFactors }
+undisclosed! { SecondFactorAsked TotpEnrolment NewCodes OwnFactors IssuedToken ServiceSession }

@@ -36,6 +36,9 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | AccountEvent::Reinstated(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
+            | AccountEvent::ServiceCreated(_)
+            | AccountEvent::TokenIssued(_)
+            | AccountEvent::TokenRevoked(_)
             | AccountEvent::OperatorActed(_),
         )
         | Fact::Message(MessageEvent::Posted(_))

@@ -129,6 +129,9 @@ pub(crate) fn apply(
             | AccountEvent::Reinstated(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
+            | AccountEvent::ServiceCreated(_)
+            | AccountEvent::TokenIssued(_)
+            | AccountEvent::TokenRevoked(_)
             | AccountEvent::OperatorActed(_),
         ) => 0,
     }

@@ -150,6 +150,9 @@ impl RoomDoc {
                 | AccountEvent::Reinstated(_)
                 | AccountEvent::Deactivated(_)
                 | AccountEvent::Reactivated(_)
+                | AccountEvent::ServiceCreated(_)
+                | AccountEvent::TokenIssued(_)
+                | AccountEvent::TokenRevoked(_)
                 | AccountEvent::OperatorActed(_),
             ) => None,
         }

@@ -86,6 +86,9 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<StoredItem> {
             | AccountEvent::Reinstated(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
+            | AccountEvent::ServiceCreated(_)
+            | AccountEvent::TokenIssued(_)
+            | AccountEvent::TokenRevoked(_)
             | AccountEvent::OperatorActed(_),
         ) => return None,
     };

@@ -96,6 +96,9 @@ pub(crate) fn apply(subject: &str, envelope: &Envelope<Fact>, changes: &mut Chan
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::ServiceCreated(_)
+            | AccountEvent::TokenIssued(_)
+            | AccountEvent::TokenRevoked(_)
             | AccountEvent::OperatorActed(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
