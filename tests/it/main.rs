@@ -11,6 +11,7 @@ mod cookies;
 mod cursor;
 mod direct;
 mod drain;
+mod erasure;
 mod exchanged_log;
 mod flushed_redis;
 mod half_open;

@@ -227,7 +227,9 @@ async fn attempt(stack: &Stack, subject: &Subject, others: &Others, name: &str) 
         "register_imported" => {
             (Process::Auth, json!({"id": id, "name": format!("old-{}", subject.person.name)}))
         }
-        "suspend" | "reinstate" => (Process::Auth, json!({"id": id, "user": bystander, "reason": reason})),
+        "suspend" | "reinstate" | "erase_user" => {
+            (Process::Auth, json!({"id": id, "user": bystander, "reason": reason}))
+        }
         "change_global_role" => {
             (Process::Auth, json!({"id": id, "user": bystander, "role": "user", "reason": reason}))
         }

@@ -30,6 +30,7 @@ fn is_about(event: &Event, room: RoomId) -> bool {
         | Event::Void { room: of, .. } => *of == room,
         Event::Connected(_)
         | Event::Presence { .. }
+        | Event::Erased { .. }
         | Event::Reset { .. }
         | Event::CaughtUp
         | Event::Refused(_)

@@ -67,7 +67,7 @@ impl KnownRoles {
 pub(crate) struct Loaded {
     pub(crate) account: Account,
     /// The last fact of the account's lane; 0 for none.
-    seq: Seq,
+    pub(crate) seq: Seq,
     roles: Roles,
     /// The last fact about roles; 0 for none.
     roles_seq: Seq,
@@ -150,6 +150,29 @@ impl Inner {
             }
         }
         Err(refusal::busy())
+    }
+
+    /// Whether somebody may be erased by whom wants it; the reason as it is recorded. Who is erased may be erased again.
+    pub(crate) async fn may_erase(&self, act: Act<'_>) -> Result<String, Problem> {
+        self.must_exist(act.target).await?;
+        let loaded = self.account(act.target).await?;
+        let actor = match act.actor {
+            By::User(user) => Actor::User(user, self.acting_role(user).await?),
+            By::Operator(operator) => Actor::Operator(operator.clone()),
+        };
+        let another_admin = self.another_admin(&loaded.roles, act.target).await?;
+        let case = Case {
+            actor: &actor,
+            target: act.target,
+            role: loaded.role(act.target),
+            account: &loaded.account,
+            reason: act.reason,
+            now: Timestamp(now_ms()),
+        };
+        match case.erase(another_admin).map_err(|rejection| refusal::rejected(&rejection))? {
+            Some(AccountEvent::Erased(erased)) => Ok(erased.reason),
+            _ => Ok(String::new()),
+        }
     }
 
     /// The role that somebody may use now: none but the lowest, unless their account may act.
@@ -272,7 +295,8 @@ pub(crate) async fn show(auth: &Inner, actor: By<'_>, whom: &str) -> Result<Acco
     let loaded = auth.account(user).await?;
     let suspension = loaded.account.suspension(Timestamp(now_ms()));
     let suspended = suspension.map(|it| SuspensionShown { until: it.until, reason: it.reason.clone() });
-    Ok(AccountShown { user, role: loaded.role(user), suspended })
+    let erased = loaded.account.is_erased();
+    Ok(AccountShown { user, role: loaded.role(user), suspended, erased })
 }
 
 /// The facts about accounts on a subject, from a sequence on.

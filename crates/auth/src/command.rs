@@ -10,6 +10,7 @@ pub(crate) mod confirm_totp;
 pub(crate) mod create_service;
 pub(crate) mod deactivate;
 pub(crate) mod enrol_totp;
+pub(crate) mod erase_user;
 pub(crate) mod issue_token;
 pub(crate) mod login;
 pub(crate) mod login_second_factor;

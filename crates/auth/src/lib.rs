@@ -14,6 +14,7 @@ mod challenge;
 mod command;
 mod credential;
 mod email;
+pub mod erasure;
 mod errand;
 mod family;
 mod identity;

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{By, show},
-    command::{change_global_role, create_service, issue_token, reinstate, revoke_token, suspend, tokens},
+    command::{
+        change_global_role, create_service, erase_user, issue_token, reinstate, revoke_token, suspend, tokens,
+    },
     serve::{reply, unknown},
     service::Auth,
 };
@@ -26,6 +28,7 @@ pub const NAMES: &[&str] = &[
     "issue_token",
     "revoke_token",
     "tokens",
+    "erase_user",
 ];
 
 /// A command and who asks it.
@@ -100,6 +103,12 @@ impl Auth {
                     tokens::handle(auth, By::Operator(&operator), user).await
                 };
                 reply("tokens", body, run).await
+            }
+            "erase_user" => {
+                let run = async |FromOperator { operator, command }| {
+                    erase_user::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("erase_user", body, run).await
             }
             other => unknown(other),
         }

@@ -7,10 +7,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     command::{
         account, change_email, change_global_role, change_name, change_password, change_profile,
-        confirm_totp, create_service, deactivate, enrol_totp, issue_token, login, login_second_factor,
-        logout, refresh, register, register_imported, reinstate, remove_totp, renew_recovery_codes,
-        request_password_reset, reset_password, revoke_all_sessions, revoke_other_sessions, revoke_session,
-        revoke_token, service_login, suspend, tokens, verify_email,
+        confirm_totp, create_service, deactivate, enrol_totp, erase_user, issue_token, login,
+        login_second_factor, logout, refresh, register, register_imported, reinstate, remove_totp,
+        renew_recovery_codes, request_password_reset, reset_password, revoke_all_sessions,
+        revoke_other_sessions, revoke_session, revoke_token, service_login, suspend, tokens, verify_email,
     },
     jwks, own_factors, own_sessions, refusal,
     service::Auth,
@@ -46,6 +46,7 @@ impl Auth {
             .routes(routes!(revoke_token::endpoint))
             .routes(routes!(tokens::endpoint))
             .routes(routes!(service_login::endpoint))
+            .routes(routes!(erase_user::endpoint))
             .routes(routes!(suspend::endpoint))
             .routes(routes!(reinstate::endpoint))
             .routes(routes!(change_global_role::endpoint))

@@ -11,15 +11,25 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     caller::Caller,
-    command::{change_profile, login, login_second_factor, logout, refresh, register, register_imported},
+    command::{
+        change_profile, erase_user, login, login_second_factor, logout, refresh, register, register_imported,
+    },
     service::Auth,
 };
 
 /// The queue group of the role: each command goes to one of its processes.
 pub const QUEUE_GROUP: &str = "auth";
 /// The commands that it takes.
-pub const NAMES: &[&str] =
-    &["register", "register_imported", "login", "login_second_factor", "refresh", "logout", "change_profile"];
+pub const NAMES: &[&str] = &[
+    "register",
+    "register_imported",
+    "login",
+    "login_second_factor",
+    "refresh",
+    "logout",
+    "change_profile",
+    "erase_user",
+];
 
 impl Auth {
     /// Answers one command; for [`chasqui_bus::command::Server::run`].
@@ -66,6 +76,10 @@ impl Auth {
             "change_profile" => {
                 let run = async |command| change_profile::handle(auth, &caller().await?, command).await;
                 reply("change_profile", body, run).await
+            }
+            "erase_user" => {
+                let run = async |command| erase_user::of_caller(auth, &caller().await?, command).await;
+                reply("erase_user", body, run).await
             }
             other => unknown(other),
         }

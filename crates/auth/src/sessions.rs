@@ -168,6 +168,19 @@ pub(crate) async fn revoke_all(
     Ok(ended)
 }
 
+/// Removes all that is kept of a user's sessions, those that had ended among them: devices and addresses.
+///
+/// # Errors
+/// When the bucket does not answer.
+pub(crate) async fn forget_all(auth: &Inner, user: UserId) -> Result<(), Problem> {
+    let keys = auth.families.key_names_under(&user.to_string()).await;
+    for key in keys.map_err(|error| refusal::not_kept(&error))? {
+        let gone = auth.families.keeping(MARK_KEPT).delete(&key).await;
+        gone.map_err(|error| refusal::not_kept(&error))?;
+    }
+    Ok(())
+}
+
 /// Tells everyone that a session has ended, so that its access tokens are refused and its connections closed; once, or
 /// again where it is not known that it was told.
 ///

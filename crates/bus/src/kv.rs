@@ -41,11 +41,13 @@ pub enum Name {
     UserKeys,
     /// Hashes of the tokens of programs, by token.
     ServiceTokens,
+    /// What is to be erased and what was, by `user.<user>`.
+    Erasures,
 }
 
 impl Name {
     /// Every bucket.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Credentials,
         Self::Emails,
         Self::Refresh,
@@ -56,6 +58,7 @@ impl Name {
         Self::RoomKeys,
         Self::UserKeys,
         Self::ServiceTokens,
+        Self::Erasures,
     ];
 
     /// The bucket's name.
@@ -72,6 +75,7 @@ impl Name {
             Self::RoomKeys => "ROOM_KEYS",
             Self::UserKeys => "USER_KEYS",
             Self::ServiceTokens => "SERVICE_TOKENS",
+            Self::Erasures => "ERASURES",
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) enum Admin {
     Services(Services),
     /// What was decided about accounts, and what operators did.
     Audit(Audit),
-    /// Keys and passwords.
+    /// Secrets of the installation: passwords and key files.
     #[command(subcommand)]
     Secrets(Secrets),
 }

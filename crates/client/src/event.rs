@@ -40,6 +40,11 @@ pub enum Event {
         /// Here, or away.
         online: bool,
     },
+    /// Somebody in a shared room was erased: drop what is kept of theirs.
+    Erased {
+        /// Who.
+        user: UserId,
+    },
     /// The user is in this room now.
     RoomEntered {
         /// The room.

@@ -116,6 +116,7 @@ impl Reducer {
             ServerFrame::Void { id, room, reason } => self.push(Event::Void { id, room, reason }),
             ServerFrame::Typing { room, user, on } => self.push(Event::Typing { room, user, on }),
             ServerFrame::Presence { user, online } => self.push(Event::Presence { user, online }),
+            ServerFrame::Erased { user } => self.push(Event::Erased { user }),
             ServerFrame::CaughtUp {} => self.push(Event::CaughtUp),
             ServerFrame::Reset { reason } => {
                 self.timeline.reset();

@@ -170,6 +170,13 @@ impl Keyring {
         self.derived.invalidate_all();
     }
 
+    /// Takes an owner's keys for destroyed from now on, also when the store does not know of it yet.
+    pub async fn bury(&self, owner: Owner) {
+        let destroyed = Ring { keys: Vec::new(), until: Instant::now() + self.life.time };
+        self.rings.insert(owner, Arc::new(destroyed)).await;
+        self.derived.invalidate_all();
+    }
+
     /// Makes an owner's first key, unless there is one.
     ///
     /// # Errors
@@ -234,6 +241,18 @@ impl Keyring {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(unavailable(owner, &error)),
             }
+        }
+    }
+
+    /// Whether an owner's keys were destroyed, as the store has it now.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`].
+    pub async fn is_destroyed(&self, owner: Owner) -> Result<bool, KeyError> {
+        match self.stored(owner).await {
+            Ok(stored) => Ok(matches!(stored.record, KeyRecord::Destroyed { .. })),
+            Err(KeyError::Absent(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chasqui_events::{
     SessionId, Timestamp, UserId,
     account::{
-        AccountEvent, Deactivated, GlobalRole, Operator, Reactivated, Reinstated, RoleChanged,
+        AccountEvent, Deactivated, Erased, GlobalRole, Operator, Reactivated, Reinstated, RoleChanged,
         ServiceCreated, Suspended, TokenIssued, TokenRevoked,
     },
 };
@@ -72,7 +72,9 @@ impl Roles {
             | AccountEvent::ServiceCreated(_)
             | AccountEvent::TokenIssued(_)
             | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_) => {}
+            | AccountEvent::OperatorActed(_)
+            // It stands on the account's own lane: whoever may not act is no admin, whatever role they have.
+            | AccountEvent::Erased(_) => {}
         }
     }
 
@@ -95,6 +97,7 @@ pub struct Account {
     deactivated: bool,
     service: bool,
     tokens: BTreeSet<SessionId>,
+    erased: bool,
 }
 
 /// That somebody may not act.
@@ -123,8 +126,15 @@ impl Account {
             AccountEvent::TokenRevoked(revoked) => {
                 self.tokens.remove(&revoked.token);
             }
+            AccountEvent::Erased(_) => self.erased = true,
             AccountEvent::RoleChanged(_) | AccountEvent::OperatorActed(_) => {}
         }
+    }
+
+    /// Whether it is no more.
+    #[must_use]
+    pub const fn is_erased(&self) -> bool {
+        self.erased
     }
 
     /// The suspension that is in force at a moment.
@@ -147,13 +157,13 @@ impl Account {
     /// Whether its user may log in and go on with a session at a moment.
     #[must_use]
     pub fn may_act(&self, now: Timestamp) -> bool {
-        !self.deactivated && self.suspension(now).is_none()
+        !self.erased && !self.deactivated && self.suspension(now).is_none()
     }
 
     /// Whether its user may come back at a moment, who had deactivated it.
     #[must_use]
     pub fn may_come_back(&self, now: Timestamp) -> bool {
-        self.deactivated && self.suspension(now).is_none()
+        !self.erased && self.deactivated && self.suspension(now).is_none()
     }
 
     /// Its user does not want to be here for now; `None` when that is so already.
@@ -328,6 +338,30 @@ impl Case<'_> {
         Ok(Some(AccountEvent::TokenRevoked(TokenRevoked { user, token, reason, operator })))
     }
 
+    /// Erases the target for good; `None` when they are erased. Everybody may erase themselves; `another_admin` says
+    /// whether somebody else is an admin whose account may act.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn erase(&self, another_admin: bool) -> Result<Option<AccountEvent>, Rejection> {
+        let own = matches!(self.actor, Actor::User(user, _) if *user == self.target);
+        let reason = if own {
+            String::new()
+        } else {
+            let reason = self.permitted(Permission::EraseUser)?;
+            self.order_is_theirs()?;
+            reason
+        };
+        if self.account.is_erased() {
+            return Ok(None);
+        }
+        if self.role == GlobalRole::Admin && !another_admin {
+            return Err(Rejection::LastAdmin);
+        }
+        let (user, operator) = (self.target, self.actor.operator());
+        Ok(Some(AccountEvent::Erased(Erased { user, reason, operator })))
+    }
+
     /// The reason, of somebody who has the permission.
     fn permitted(&self, permission: Permission) -> Result<String, Rejection> {
         permission.demand_of(self.actor.role())?;
@@ -360,7 +394,8 @@ pub const fn is_about_roles(event: &AccountEvent) -> bool {
         | AccountEvent::ServiceCreated(_)
         | AccountEvent::TokenIssued(_)
         | AccountEvent::TokenRevoked(_)
-        | AccountEvent::OperatorActed(_) => false,
+        | AccountEvent::OperatorActed(_)
+        | AccountEvent::Erased(_) => false,
     }
 }
 

@@ -154,3 +154,42 @@ fn whoever_went_may_come_back_unless_suspended_meanwhile() {
     account.apply(&account.reactivate(user(2)).unwrap());
     assert!(!account.may_act(NOW) && account.may_act(LATER), "coming back ends no suspension");
 }
+
+#[test]
+fn everybody_may_erase_themselves_and_admins_others_with_a_reason() {
+    let mut account = Account::default();
+    let own = Actor::User(user(2), User);
+    let by_oneself = Case { reason: "", ..case(&own, User, &account) }.erase(false).unwrap().unwrap();
+    assert_eq!(
+        by_oneself,
+        AccountEvent::Erased(Erased { user: user(2), reason: String::new(), operator: None })
+    );
+    assert_eq!(case(&own, Admin, &account).erase(false), Err(Rejection::LastAdmin));
+    let refused = |by: &Actor, role, reason| {
+        let case = Case { reason, ..case(by, role, &account) };
+        case.erase(true).err().map(|rejection| rejection.code())
+    };
+    for (by, role, reason, expected) in [
+        (actor(User), User, "because", Some("forbidden")),
+        (actor(Moderator), User, "because", Some("forbidden")),
+        (actor(Admin), User, " ", Some("size")),
+        (actor(Admin), Moderator, "because", None),
+        (actor(Admin), Admin, "because", Some("account-outranks")),
+        (operator(), Admin, "because", None),
+        (operator(), User, "", Some("size")),
+    ] {
+        assert_eq!(refused(&by, role, reason), expected, "{by:?} erases {role:?} because {reason:?}");
+    }
+    account.apply(&by_oneself);
+    assert_eq!(case(&operator(), User, &account).erase(true), Ok(None), "they are");
+}
+
+#[test]
+fn whoever_was_erased_never_acts_again() {
+    let mut account = Account::default();
+    account.apply(&account.deactivate(user(2), false).unwrap().unwrap());
+    account.apply(&case(&operator(), User, &account).erase(true).unwrap().unwrap());
+    assert!(!account.may_act(NOW) && !account.may_come_back(NOW));
+    account.apply(&AccountEvent::Reactivated(Reactivated { user: user(2) }));
+    assert!(!account.may_act(NOW));
+}

@@ -71,6 +71,10 @@ impl Entry {
             AccountEvent::TokenRevoked(e) => {
                 (e.operator.as_ref(), name, Some(e.user), e.token.to_string(), Some(&e.reason))
             }
+            AccountEvent::Erased(e) => {
+                let reason = Some(&e.reason).filter(|reason| !reason.is_empty());
+                (e.operator.as_ref(), name, Some(e.user), String::new(), reason)
+            }
             AccountEvent::OperatorActed(e) => {
                 (Some(&e.operator), e.act.as_str(), None, e.arguments.join(" "), e.reason.as_ref())
             }

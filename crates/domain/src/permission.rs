@@ -49,6 +49,8 @@ pub enum Permission {
     Audit,
     /// Make service accounts, and give them tokens.
     Services,
+    /// Erase somebody else.
+    EraseUser,
 }
 
 /// What a permission takes.
@@ -200,6 +202,13 @@ impl Permission {
             Needs::Globally(GlobalRole::Admin),
             Programs::None,
         ),
+        row(
+            Self::EraseUser,
+            "erase somebody else for good",
+            &["erase_user"],
+            Needs::Globally(GlobalRole::Admin),
+            Programs::None,
+        ),
     ];
 
     /// What it takes.
@@ -291,7 +300,8 @@ mod tests {
             | P::Suspend
             | P::ChangeGlobalRole
             | P::Audit
-            | P::Services => {}
+            | P::Services
+            | P::EraseUser => {}
         }
         &[
             P::OwnAccount,
@@ -311,6 +321,7 @@ mod tests {
             P::ChangeGlobalRole,
             P::Audit,
             P::Services,
+            P::EraseUser,
         ]
     }
 

@@ -200,6 +200,21 @@ pub struct Reactivated {
     pub user: UserId,
 }
 
+/// `user.erased`: the account is no more, for good. The user's keys are destroyed after it, and with them everything
+/// that was sealed with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// Who.
+    pub user: UserId,
+    /// Why, when somebody else decided it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
 family! {
     /// What can be decided about an account, and what operators do.
     AccountEvent {
@@ -221,5 +236,7 @@ family! {
         Deactivated(Deactivated) = "user.deactivated" v 1,
         /// Somebody has come back.
         Reactivated(Reactivated) = "user.reactivated" v 1,
+        /// Somebody is no more.
+        Erased(Erased) = "user.erased" v 1,
     }
 }

@@ -339,6 +339,22 @@ commands! {
         /// Its name.
         name: String,
     }
+    /// Erase a user for good: oneself, or as an admin somebody else.
+    EraseUser {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// Who; oneself without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<uuid::Uuid>)]
+        user: Option<UserId>,
+        /// One's own password, to erase oneself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<String> => secret,
+        /// Why, to erase somebody else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
     /// Open the conversation with somebody; there is one per pair, whoever opens it.
     OpenDirect {
         /// The command id.

@@ -235,6 +235,11 @@ pub enum ServerFrame {
         /// Here, or away.
         online: bool,
     },
+    /// Somebody in a shared room was erased: what the client keeps of theirs, it drops.
+    Erased {
+        /// Who.
+        user: UserId,
+    },
     /// A command was accepted.
     Ok {
         /// The command.
@@ -294,6 +299,7 @@ impl ServerFrame {
         "void",
         "typing",
         "presence",
+        "erased",
         "ok",
         "tokens",
         "second_factor",

@@ -6,6 +6,7 @@
 
 mod access;
 mod asking;
+pub mod erasures;
 mod freshness;
 pub mod opening;
 mod parameters;

@@ -78,7 +78,10 @@ pub(crate) async fn with_preview(
 
 /// Who somebody is.
 pub(crate) async fn profile(keyring: &Keyring, stored: StoredProfile) -> Result<Profile, KeyError> {
-    let StoredProfile { user, name, display_name, deactivated } = stored;
+    let StoredProfile { user, name, display_name, deactivated, erased } = stored;
+    if erased {
+        return Ok(Profile { user, name: String::new(), display_name: String::new(), deactivated, erased });
+    }
     let name = personal(keyring, Spot::name(user), name).await?;
     let display_name = personal(keyring, Spot::display_name(user), display_name).await?;
     let erased = name == Opened::Erased;

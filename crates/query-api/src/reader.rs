@@ -98,7 +98,8 @@ impl Reader {
     }
 
     /// What opens.
-    pub(crate) fn keyring(&self) -> &Keyring {
+    #[must_use]
+    pub fn keyring(&self) -> &Arc<Keyring> {
         &self.0.secrets.keyring
     }
 

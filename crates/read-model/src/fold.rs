@@ -184,9 +184,10 @@ impl Fold {
                 notices::of_identity(batch, fact.seq, envelope.by, event);
                 batch.tally.applied += 1;
             }
-            Ok(envelope @ Envelope { event: Fact::Account(_), .. }) => {
-                users::apply(subject, envelope, &mut batch.users);
+            Ok(envelope @ Envelope { event: Fact::Account(event), .. }) => {
                 audit::apply(fact.seq, envelope, &mut batch.writes);
+                users::apply(subject, envelope, &mut batch.users);
+                notices::of_account(batch, fact.seq, event);
                 batch.tally.applied += 1;
             }
             Ok(envelope) => {

@@ -22,6 +22,8 @@ pub enum NoticeKind {
     RoleChanged,
     /// One of their sessions has ended.
     SessionRevoked,
+    /// They are no more: whoever keeps their keys drops them.
+    Erased,
 }
 
 /// One notice. On the wire: `{"kind":"joined","room":"…","seq":17}`.
@@ -29,10 +31,10 @@ pub enum NoticeKind {
 pub struct Notice {
     /// What happened.
     pub kind: NoticeKind,
-    /// The room, for everything but sessions.
+    /// The room, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomId>,
-    /// The fact's place in the room's partition; for sessions, in the stream `IDENT`.
+    /// The fact's place in the room's partition; otherwise in the stream `IDENT`.
     pub seq: Seq,
     /// The session that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +52,12 @@ impl Notice {
     #[must_use]
     pub const fn of_session(session: SessionId, seq: Seq) -> Self {
         Self { kind: NoticeKind::SessionRevoked, room: None, seq, session: Some(session) }
+    }
+
+    /// A notice that the user was erased.
+    #[must_use]
+    pub const fn of_erasure(seq: Seq) -> Self {
+        Self { kind: NoticeKind::Erased, room: None, seq, session: None }
     }
 
     /// The notice as JSON.

@@ -2,12 +2,14 @@
 //! has ended. Hints only; the tick looks again.
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
     time::Duration,
 };
 
 use chasqui_bus::live::Hint;
+use chasqui_crypto::Owner;
 use chasqui_events::{RoomId, Seq, SessionId, UserId};
 use chasqui_protocol::{CloseCode, ServerFrame};
 use chasqui_read_model::{Notice, NoticeKind};
@@ -37,16 +39,30 @@ pub(crate) async fn run(edge: Arc<Edge>) -> anyhow::Result<()> {
     let hasher = RandomState::new();
     while let Some(hint) = notices.recv().await {
         let Hint::Notify { user, payload } = hint else { continue };
+        let Some(notice) = Notice::decode(&payload) else { continue };
+        if notice.kind == NoticeKind::Erased {
+            bury(&edge, user).await;
+        }
         if !edge.hub.is_here(user) {
             continue;
         }
-        let Some(notice) = Notice::decode(&payload) else { continue };
         let line = usize::try_from(hasher.hash_one((user, notice.room)) % LINES).unwrap_or(0);
         if let Some(line) = lines.get(line) {
             line.send((user, notice)).await?;
         }
     }
     Ok(())
+}
+
+/// Opens nothing of an erased user any more, and tells those here who share a room with them.
+async fn bury(edge: &Edge, user: UserId) {
+    edge.keyring.bury(Owner::User(user)).await;
+    edge.slices.clear();
+    let shared = edge.hub.rooms().into_iter().filter(|room| room.has(user));
+    let others: BTreeSet<UserId> = shared.flat_map(|room| room.hearers()).collect();
+    for other in others {
+        edge.tell_user(other, ServerFrame::Erased { user });
+    }
 }
 
 async fn take_all(edge: Arc<Edge>, mut waiting: mpsc::Receiver<(UserId, Notice)>) {
@@ -71,7 +87,9 @@ async fn take(edge: &Arc<Edge>, user: UserId, notice: Notice) {
                 tell(edge, user, room, notice.seq).await;
             }
         }
-        (NoticeKind::RoleChanged, ..) | (_, None, _) | (NoticeKind::SessionRevoked, _, None) => {}
+        (NoticeKind::RoleChanged | NoticeKind::Erased, ..)
+        | (_, None, _)
+        | (NoticeKind::SessionRevoked, _, None) => {}
     }
 }
 

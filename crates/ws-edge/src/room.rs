@@ -315,15 +315,23 @@ impl Room {
 
     /// The members who hear the room on this edge, each once; nobody in a large room.
     pub(crate) fn local_members(&self) -> Vec<UserId> {
+        if self.inner.lock().feed.is_large() { Vec::new() } else { self.hearers() }
+    }
+
+    /// The users who hear the room on this edge, each once.
+    pub(crate) fn hearers(&self) -> Vec<UserId> {
         let inner = self.inner.lock();
-        if inner.feed.is_large() {
-            return Vec::new();
-        }
         let mut users: Vec<UserId> =
             inner.audience.iter().filter_map(|connection| connection.user()).collect();
+        drop(inner);
         users.sort_unstable();
         users.dedup();
         users
+    }
+
+    /// Whether somebody is in the room.
+    pub(crate) fn has(&self, user: UserId) -> bool {
+        self.inner.lock().feed.is_member(user)
     }
 
     /// Whether presence is told in the room, and the user is in it.

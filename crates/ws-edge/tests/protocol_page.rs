@@ -69,6 +69,7 @@ fn server_frame_name(frame: &ServerFrame) -> &'static str {
         ServerFrame::Void { .. } => "void",
         ServerFrame::Typing { .. } => "typing",
         ServerFrame::Presence { .. } => "presence",
+        ServerFrame::Erased { .. } => "erased",
         ServerFrame::Ok { .. } => "ok",
         ServerFrame::Tokens { .. } => "tokens",
         ServerFrame::SecondFactor { .. } => "second_factor",
@@ -79,7 +80,7 @@ fn server_frame_name(frame: &ServerFrame) -> &'static str {
     }
 }
 
-const SERVER_FRAMES: usize = 18;
+const SERVER_FRAMES: usize = 19;
 
 #[test]
 fn every_client_frame_has_an_example_that_the_server_takes() {

@@ -23,7 +23,7 @@ use crate::{
     over_http,
 };
 
-async fn as_operator(auth: &Auth, name: &str, command: Value) -> Result<Accepted, Problem> {
+pub(crate) async fn as_operator(auth: &Auth, name: &str, command: Value) -> Result<Accepted, Problem> {
     let operator = Operator { user: "quilla".to_owned(), host: "cusco".to_owned() };
     let body = serde_json::to_vec(&FromOperator { operator, command }).unwrap().into();
     let incoming = Incoming { name: name.to_owned(), body, token: None, address: None, trace: None };
@@ -33,7 +33,7 @@ async fn as_operator(auth: &Auth, name: &str, command: Value) -> Result<Accepted
     }
 }
 
-async fn give(auth: &Auth, user: UserId, role: &str) -> Result<Accepted, Problem> {
+pub(crate) async fn give(auth: &Auth, user: UserId, role: &str) -> Result<Accepted, Problem> {
     let command = json!({"id": new_id(), "user": user, "role": role, "reason": "a test"});
     as_operator(auth, "change_global_role", command).await
 }

@@ -134,6 +134,10 @@ async fn an_address_is_for_one_account_and_free_again_when_it_is_given_up() {
         (office.address_of(&ana).await, office.address_of(&ben).await),
         (Value::Null, json!("BOTH@example.org"))
     );
+    let erased = office.post("erase_user", Some(&ben), json!({"id": new_id(), "password": PASSWORD})).await;
+    assert_eq!(erased.0, 200, "{}", erased.1);
+    office.installation.forget_challenges().await;
+    office.verifies(&ana, "both@Example.org", 3).await;
 }
 
 #[tokio::test]

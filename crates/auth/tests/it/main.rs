@@ -10,6 +10,7 @@
 mod accounts;
 mod deactivation;
 mod email;
+mod erasure;
 mod factors;
 mod installation;
 mod keys;

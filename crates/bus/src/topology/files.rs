@@ -46,12 +46,13 @@ pub enum TopologyError {
 }
 
 /// The copies that are built in, so that a program works without the folder.
-const EMBEDDED: [(&str, &str); 12] = [
+const EMBEDDED: [(&str, &str); 13] = [
     ("streams/CHAT.json", include_str!("../../../../nats/streams/CHAT.json")),
     ("streams/IDENT.json", include_str!("../../../../nats/streams/IDENT.json")),
     ("buckets/CHALLENGES.json", include_str!("../../../../nats/buckets/CHALLENGES.json")),
     ("buckets/CREDENTIALS.json", include_str!("../../../../nats/buckets/CREDENTIALS.json")),
     ("buckets/EMAILS.json", include_str!("../../../../nats/buckets/EMAILS.json")),
+    ("buckets/ERASURES.json", include_str!("../../../../nats/buckets/ERASURES.json")),
     ("buckets/JWKS.json", include_str!("../../../../nats/buckets/JWKS.json")),
     ("buckets/REFRESH.json", include_str!("../../../../nats/buckets/REFRESH.json")),
     ("buckets/REVOKED.json", include_str!("../../../../nats/buckets/REVOKED.json")),

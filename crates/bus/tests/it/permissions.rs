@@ -102,6 +102,9 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
         ("$KV.ROOM_KEYS.{id}", &[CommandApi]),
         ("$KV.USER_KEYS.{id}", &[Auth]),
+        ("$KV.ERASURES.user.{id}", &[Auth]),
+        ("$JS.API.STREAM.MSG.GET.KV_ERASURES", &[Admin, Auth]),
+        ("$JS.API.STREAM.INFO.KV_ERASURES", &[Admin, Auth]),
         ("$JS.API.INFO", &[Admin]),
         ("$JS.API.STREAM.CREATE.X", &[Admin]),
         ("$JS.API.STREAM.UPDATE.CHAT_0", &[Admin]),
@@ -163,7 +166,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("live.*.room.*.*", vec![WsEdge]),
         ("live.*.room.*.state", vec![CommandApi, WsEdge]),
         ("live.>", vec![]),
-        ("notify.user.*", vec![WsEdge]),
+        ("notify.user.*", vec![QueryApi, WsEdge]),
         ("notify.>", vec![]),
         ("eph.room.x.*", vec![WsEdge]),
         ("eph.user.*.*", vec![WsEdge]),
@@ -195,6 +198,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("cmd.v1.refresh auth", vec![Auth]),
         ("cmd.v1.logout auth", vec![Auth]),
         ("cmd.v1.change_profile auth", vec![Auth]),
+        ("cmd.v1.erase_user auth", vec![Auth]),
         ("ops.>", vec![]),
         ("ops.v1.*", vec![]),
         ("ops.v1.suspend", vec![]),
@@ -206,6 +210,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("ops.v1.issue_token auth", vec![Auth]),
         ("ops.v1.revoke_token auth", vec![Auth]),
         ("ops.v1.tokens auth", vec![Auth]),
+        ("ops.v1.erase_user auth", vec![Auth]),
         ("cmd.v1.send command-api", vec![CommandApi]),
         ("cmd.v1.send", vec![]),
         ("cmd.v1.receipts command-api", vec![CommandApi]),
@@ -255,7 +260,7 @@ async fn nobody_else_reads_a_secret_bucket() {
     let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
     let secret: Vec<String> =
         secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();
-    assert_eq!(secret.len(), 7);
+    assert_eq!(secret.len(), 8);
     for role in BusRole::ALL {
         let mut raw = Raw::connect(&nats, role).await;
         for bucket in &secret {

@@ -12,7 +12,7 @@ use chasqui_bus::{
 use chasqui_events::{Timestamp, account::GlobalRole};
 use chasqui_protocol::{
     Accepted,
-    command::{AccountShown, ChangeGlobalRole, Reinstate, Suspend},
+    command::{AccountShown, ChangeGlobalRole, EraseUser, Reinstate, Suspend},
 };
 use chasqui_runtime::{clock::now_ms, config::Config};
 use clap::{Args, Subcommand, ValueEnum};
@@ -53,6 +53,8 @@ pub(crate) enum Users {
         #[arg(long)]
         role: Role,
     },
+    /// Erases somebody for good: everything that they said, and everything personal. Nobody can undo it.
+    Erase(Act),
     /// Makes somebody an admin: this is how the first one comes to be.
     GrantAdmin(Act),
 }
@@ -106,6 +108,12 @@ pub(super) async fn run(config: &Config, users: Users) -> anyhow::Result<()> {
             ask::<Accepted>(&bus, "reinstate", Reinstate { id: new_id(), user: id, reason }).await?;
             user
         }
+        Users::Erase(Act { user, reason }) => {
+            let id = account(&bus, &user).await?.user;
+            let command = EraseUser { id: new_id(), user: Some(id), password: None, reason: Some(reason) };
+            ask::<Accepted>(&bus, "erase_user", command).await?;
+            user
+        }
         Users::Role { act, role } => give(&bus, act, role.into()).await?,
         Users::GrantAdmin(act) => give(&bus, act, GlobalRole::Admin).await?,
     };
@@ -143,6 +151,7 @@ pub(super) async fn ask<R: DeserializeOwned>(
 
 fn shown(asked: &str, account: &AccountShown) -> String {
     let standing = match &account.suspended {
+        _ if account.erased => "erased".to_owned(),
         None => "may log in".to_owned(),
         Some(suspended) => {
             let until = suspended.until.map_or_else(

@@ -62,6 +62,12 @@ impl Book {
         self.rooms.remove(&room);
     }
 
+    /// Forgets somebody's name, also where a conversation is called by it: they were erased.
+    pub(crate) fn forget_user(&mut self, user: UserId) {
+        self.people.remove(&user);
+        self.rooms.clear();
+    }
+
     /// Asks for the conversations, and lists them from now on.
     pub(crate) async fn conversations(&mut self) -> Result<Vec<(String, Conversation)>, ClientError> {
         let conversations = self

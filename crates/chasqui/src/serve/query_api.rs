@@ -1,8 +1,10 @@
 //! The role `query-api`.
 
+use std::sync::Arc;
+
 use chasqui_auth::Verifier;
 use chasqui_bus::{Bus, BusRole, Log};
-use chasqui_query_api::{Bounds, QueryApi, Reader, Secrets};
+use chasqui_query_api::{Bounds, QueryApi, Reader, Secrets, erasures};
 use chasqui_read_model::{ReadModel, Settings};
 use chasqui_runtime::config::Config;
 use secrecy::SecretString;
@@ -12,6 +14,14 @@ use super::{Process, connect, ready::Need};
 pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     let reader = process.reader().await?;
     let bus = process.reader_bus().await?;
+    let (keyring, follows) = (Arc::clone(reader.keyring()), bus.clone());
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn_service("query-api.erasures", async move {
+        tokio::select! {
+            followed = erasures::follow(follows, &keyring) => Ok(followed?),
+            () = shutdown.forced() => Ok(()),
+        }
+    });
     let verifier = Verifier::new(&process.config.auth, &bus);
     let api = QueryApi::new(reader, verifier);
     process.documented = std::mem::take(&mut process.documented).merge(api.routes());

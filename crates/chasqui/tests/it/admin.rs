@@ -37,6 +37,9 @@ async fn the_operator_looks_after_accounts_and_leaves_a_record() {
     assert!(!may_log_in(&stack, "beto").await);
     said(&admin(&stack, &["users", "reinstate", "beto", "--reason", "a misunderstanding"]));
     assert!(may_log_in(&stack, "beto").await);
+    let erased = said(&admin(&stack, &["users", "erase", "beto", "--reason", "asked for by letter"]));
+    assert!(erased.contains("erased"), "{erased}");
+    assert!(!may_log_in(&stack, "beto").await);
     said(&admin(&stack, &["projections", "rebuild", "--reason", "to be sure"]));
 
     let refused = admin(&stack, &["users", "role", "ana", "--role", "user", "--reason", "x"]);
@@ -56,6 +59,7 @@ async fn the_operator_looks_after_accounts_and_leaves_a_record() {
         ("user.role_changed", "the first one"),
         ("user.suspended", "spam"),
         ("user.reinstated", "a misunderstanding"),
+        ("user.erased", "asked for by letter"),
         ("projections rebuild", "to be sure"),
     ];
     assert_eq!(acts, expected);

@@ -108,6 +108,9 @@ pub struct AccountShown {
     /// Set while they are suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<SuspensionShown>,
+    /// They were erased, or are being erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// A suspension that is in force.

@@ -1,6 +1,6 @@
 //! Whom a fact is told to besides the followers of its room.
 
-use chasqui_events::{Seq, UserId, identity::IdentityEvent, room::RoomEvent};
+use chasqui_events::{Seq, UserId, account::AccountEvent, identity::IdentityEvent, room::RoomEvent};
 
 use super::Batch;
 use crate::{Notice, NoticeKind, view::Entry};
@@ -23,6 +23,21 @@ pub(super) fn of_room(batch: &mut Batch, entry: &Entry<'_>, event: &RoomEvent) {
     };
     let notice = Notice::of_room(kind, entry.room, entry.seq);
     batch.notices.extend(users.into_iter().map(|user| (user, notice)));
+}
+
+pub(super) fn of_account(batch: &mut Batch, seq: Seq, event: &AccountEvent) {
+    match event {
+        AccountEvent::Erased(erased) => batch.notices.push((erased.user, Notice::of_erasure(seq))),
+        AccountEvent::RoleChanged(_)
+        | AccountEvent::Suspended(_)
+        | AccountEvent::Reinstated(_)
+        | AccountEvent::Deactivated(_)
+        | AccountEvent::Reactivated(_)
+        | AccountEvent::ServiceCreated(_)
+        | AccountEvent::TokenIssued(_)
+        | AccountEvent::TokenRevoked(_)
+        | AccountEvent::OperatorActed(_) => {}
+    }
 }
 
 pub(super) fn of_identity(batch: &mut Batch, seq: Seq, by: UserId, event: &IdentityEvent) {

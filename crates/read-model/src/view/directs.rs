@@ -39,7 +39,8 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | AccountEvent::ServiceCreated(_)
             | AccountEvent::TokenIssued(_)
             | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_),
+            | AccountEvent::OperatorActed(_)
+            | AccountEvent::Erased(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
         | Fact::Receipt(ReceiptEvent::Moved(_))

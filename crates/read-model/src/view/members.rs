@@ -132,7 +132,8 @@ pub(crate) fn apply(
             | AccountEvent::ServiceCreated(_)
             | AccountEvent::TokenIssued(_)
             | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_),
+            | AccountEvent::OperatorActed(_)
+            | AccountEvent::Erased(_),
         ) => 0,
     }
 }

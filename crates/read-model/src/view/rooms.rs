@@ -153,7 +153,8 @@ impl RoomDoc {
                 | AccountEvent::ServiceCreated(_)
                 | AccountEvent::TokenIssued(_)
                 | AccountEvent::TokenRevoked(_)
-                | AccountEvent::OperatorActed(_),
+                | AccountEvent::OperatorActed(_)
+                | AccountEvent::Erased(_),
             ) => None,
         }
     }

@@ -54,7 +54,8 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             | AccountEvent::ServiceCreated(_)
             | AccountEvent::TokenIssued(_)
             | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_),
+            | AccountEvent::OperatorActed(_)
+            | AccountEvent::Erased(_),
         )
         | Fact::Message(MessageEvent::Posted(_))
         | Fact::Receipt(ReceiptEvent::Moved(_))

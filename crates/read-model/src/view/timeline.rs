@@ -89,7 +89,8 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<StoredItem> {
             | AccountEvent::ServiceCreated(_)
             | AccountEvent::TokenIssued(_)
             | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_),
+            | AccountEvent::OperatorActed(_)
+            | AccountEvent::Erased(_),
         ) => return None,
     };
     let item = Item {

@@ -40,6 +40,8 @@ pub struct StoredProfile {
     pub display_name: Text,
     /// They have deactivated their account.
     pub deactivated: bool,
+    /// The account was erased.
+    pub erased: bool,
 }
 
 /// The changes of a batch: one write per user, and one per name.
@@ -85,6 +87,11 @@ pub(crate) fn apply(subject: &str, envelope: &Envelope<Fact>, changes: &mut Chan
         }
         Fact::Account(AccountEvent::Reactivated(Reactivated { user })) => {
             changes.users.entry(*user).or_default().set.insert("deactivated", false);
+        }
+        Fact::Account(AccountEvent::Erased(erased)) => {
+            let change = changes.users.entry(erased.user).or_default();
+            // What was recorded before names were sealed goes here, too.
+            change.set.extend(doc! { "erased": true, "name": "", "renamed": "", "display": "" });
         }
         Fact::Identity(
             IdentityEvent::CredentialChanged(_)
@@ -185,5 +192,6 @@ fn read(document: &Document) -> Result<Option<StoredProfile>, ReadError> {
         name: fields.perhaps_sealed(if fields.has("renamed") { "renamed" } else { "name" })?,
         display_name: fields.perhaps_sealed("display")?,
         deactivated: document.get_bool("deactivated").unwrap_or_default(),
+        erased: fields.has("erased"),
     }))
 }

@@ -59,6 +59,7 @@ impl Connection {
             | ServerFrame::RoomLeft { .. }
             | ServerFrame::Typing { .. }
             | ServerFrame::Presence { .. }
+            | ServerFrame::Erased { .. }
             | ServerFrame::Tokens { .. }
             | ServerFrame::SecondFactor { .. }
             | ServerFrame::Result { .. }

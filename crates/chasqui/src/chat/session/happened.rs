@@ -40,6 +40,10 @@ impl Session {
             Event::Reset { .. } => {
                 self.screen.show("-- what happened meanwhile is not shown by itself: /history has it");
             }
+            Event::Erased { user } => {
+                self.book.forget_user(user);
+                self.screen.show("-- somebody you share a room with was erased, and all that they said");
+            }
             Event::Refused(problem) => self.screen.show(&format!("-- {}", wording::safe(&problem.detail))),
             Event::Typing { .. } | Event::Presence { .. } | Event::CaughtUp | Event::Stopped { .. } => {}
         }

@@ -1,0 +1,149 @@
+//! Somebody is erased: their words, for everybody who was there, at once and in whatever is folded anew, whatever dies
+//! meanwhile.
+
+use chasqui_bus::{
+    BusRole,
+    keys::KeyBuckets,
+    kv::{Bucket, Name},
+};
+use chasqui_client::Event;
+use chasqui_crypto::{KeyRecord, KeyStore as _, Owner};
+use chasqui_protocol::{
+    Code, Happening, Item,
+    query::{Freshness, History, Page},
+};
+use chasqui_testkit::{Checker, Layout, Person, Role, Stack, eventually, within};
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+
+/// What the messages say, and whether they are erased.
+fn said(items: &[Item]) -> Vec<(String, bool)> {
+    let message = |item: &Item| match &item.what {
+        Happening::Message { body, erased, .. } => Some((body.clone(), *erased)),
+        _ => None,
+    };
+    items.iter().filter_map(message).collect()
+}
+
+/// What query-api answers to somebody, in whatever version of the views is read.
+async fn history_over_http(
+    stack: &Stack,
+    person: &Person,
+    room: chasqui_events::RoomId,
+) -> Vec<(String, bool)> {
+    let url = stack.url(Role::QueryApi, &format!("/v1/rooms/{room}/messages"));
+    let answer = stack.http().get(url).bearer_auth(person.token().await).send().await.unwrap();
+    said(&answer.json::<History>().await.unwrap().items)
+}
+
+async fn erase_oneself(stack: &Stack, token: &str) -> reqwest::Result<reqwest::Response> {
+    let body = json!({"id": chasqui_client::Ids::default().command(), "password": Person::PASSWORD});
+    stack
+        .http()
+        .post(stack.url(Role::Auth, "/v1/commands/erase_user"))
+        .bearer_auth(token)
+        .json(&body)
+        .send()
+        .await
+}
+
+/// Runs the operator's program to its end; what it says, or complains.
+fn admin(stack: &Stack, arguments: &[&str]) -> Result<String, String> {
+    let output = stack.command(arguments).output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erased_user_leaves_tombstones() {
+    // Keys stay at hand for minutes: what is seen at once comes from the notice.
+    let stack = Stack::with(Layout::process_per_role(1)).await;
+    let (ana, beto, carla) = (stack.user("Ana").await, stack.user("beto").await, stack.user("carla").await);
+    let room = ana.direct_with(&beto).await;
+    ana.says(room, "from ana").await;
+    let position = beto.says(room, "from beto").await.position.unwrap();
+    ana.sees_message(room, "from beto").await;
+    let fresh = Freshness::AtLeast(position);
+    assert_eq!(said(&beto.client.history(room, Page::Newest, None, fresh).await.unwrap().items).len(), 2);
+    assert_eq!(history_over_http(&stack, &beto, room).await.len(), 2);
+    assert_eq!(beto.client.profile(ana.id).await.unwrap().name, "Ana");
+
+    let answer = erase_oneself(&stack, &ana.token().await).await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+
+    let told = |event: &Event| matches!(event, Event::Erased { user } if *user == ana.id);
+    beto.seen.after(0, "being told of the erasure", told).await;
+    ana.seen.after(0, "being put out", |event| matches!(event, Event::Stopped { .. })).await;
+    let tombstones = [(String::new(), true), ("from beto".to_owned(), false)];
+    let history = beto.client.history(room, Page::Newest, None, fresh).await.unwrap();
+    assert_eq!(said(&history.items), tombstones, "on the edge, as soon as it is told");
+    eventually("tombstones in query-api", async || {
+        let history = history_over_http(&stack, &beto, room).await;
+        if history == tombstones { Ok(()) } else { Err(format!("{history:?}")) }
+    })
+    .await;
+    let profile = beto.client.profile(ana.id).await.unwrap();
+    assert_eq!((profile.erased, profile.name.as_str()), (true, ""));
+    let found = beto.client.user_by_name("ana").await;
+    assert_eq!(found.unwrap_err().problem().unwrap().code, Code::UserNotFound);
+    carla.fence().await;
+    assert!(!carla.events().iter().any(told), "it is nobody's business who shares no room");
+
+    let built = admin(&stack, &["admin", "projections", "rebuild"]).unwrap();
+    let version = built.split_whitespace().next().unwrap();
+    eventually("the views, folded anew", async || {
+        admin(&stack, &["admin", "projections", "switch", version])
+    })
+    .await;
+    eventually("the same in what was folded anew", async || {
+        let (history, profile) =
+            (history_over_http(&stack, &beto, room).await, beto.client.profile(ana.id).await);
+        if history == tombstones && profile.as_ref().is_ok_and(|profile| profile.erased) {
+            Ok(())
+        } else {
+            Err(format!("{history:?} {profile:?}"))
+        }
+    })
+    .await;
+    Checker::new().check(&stack).await;
+}
+
+/// The process that erases is killed as soon as the request is written down: the next one does what is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_erasure_is_finished_by_the_next_process() {
+    let stack = Stack::with(Layout::process_per_role(1)).await;
+    let bus = stack.bus(BusRole::Auth).await;
+    let (ledger, credentials) =
+        (Bucket::open(bus.clone(), Name::Erasures), Bucket::open(bus.clone(), Name::Credentials));
+    let keys = KeyBuckets::open(bus);
+    let is_done = async |entry: &str| {
+        let entry = ledger.get(entry).await.unwrap()?;
+        Some(serde_json::from_slice::<Value>(&entry.value).unwrap()["done_at"].is_i64())
+    };
+    let mut cut_off = 0;
+    for number in 0..5 {
+        let person = stack.user(&format!("quilla-{number}")).await;
+        let entry = format!("user.{}", person.id);
+        let token = person.token().await;
+        let asked = erase_oneself(&stack, &token);
+        let killed = async {
+            while is_done(&entry).await.is_none() {}
+            stack.process("auth").kill_9();
+        };
+        let (_, ()) = within("the request to be written down", async { tokio::join!(asked, killed) }).await;
+        cut_off += usize::from(is_done(&entry).await == Some(false));
+        stack.process("auth").restart().await;
+        eventually("the erasure to be finished", async || {
+            if is_done(&entry).await == Some(true) { Ok(()) } else { Err(entry.clone()) }
+        })
+        .await;
+        let record = keys.get(Owner::User(person.id)).await.unwrap().unwrap().record;
+        assert!(matches!(record, KeyRecord::Destroyed { .. }), "{record:?}");
+        assert_eq!(credentials.get(&person.id.to_string()).await.unwrap(), None);
+        person.seen.after(0, "being put out", |event| matches!(event, Event::Stopped { .. })).await;
+    }
+    assert!(cut_off > 0, "each erasure was done before its process could be killed");
+}
