@@ -15,6 +15,7 @@ mod erasure;
 mod exchanged_log;
 mod flushed_redis;
 mod half_open;
+mod key_rotation;
 mod limits;
 mod lost_hints;
 mod moderation;

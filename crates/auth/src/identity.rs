@@ -5,6 +5,20 @@ use chasqui_domain::permission::Programs;
 pub use chasqui_domain::permission::{Scope, Scopes};
 use chasqui_events::{SessionId, Timestamp, UserId, account::GlobalRole};
 use chasqui_protocol::{Code, Problem};
+use sha2::{Digest as _, Sha256};
+
+/// Which key signed a token: enough of a digest of its `kid` to tell the few keys of an installation apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct KeyId([u8; 16]);
+
+impl KeyId {
+    /// The key with this `kid`.
+    #[must_use]
+    pub fn of(kid: &str) -> Self {
+        let digest = Sha256::digest(kid);
+        Self(digest.first_chunk().copied().unwrap_or_default())
+    }
+}
 
 /// A verified caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +33,8 @@ pub struct Identity {
     pub expires_at: Timestamp,
     /// The rights of the login.
     pub scopes: Scopes,
+    /// The key that signed the token.
+    pub signed_by: KeyId,
 }
 
 impl Identity {
@@ -73,7 +89,7 @@ mod tests {
 
     fn identity(role: GlobalRole, scopes: Scopes) -> Identity {
         let (user, session) = (UserId::new(Timestamp(1), [1; 10]), SessionId::new(Timestamp(1), [2; 10]));
-        Identity { user, session, role, expires_at: Timestamp(9), scopes }
+        Identity { user, session, role, expires_at: Timestamp(9), scopes, signed_by: KeyId::default() }
     }
 
     #[test]

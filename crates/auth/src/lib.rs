@@ -45,12 +45,12 @@ mod verifier;
 
 pub use caller::Caller;
 pub use chasqui_events::account::GlobalRole;
-pub use identity::{Identity, Scope, Scopes};
+pub use identity::{Identity, KeyId, Scope, Scopes};
 pub use keys::{KeysError, keyring};
 pub use mail::BadMail;
 pub use name_key::{NameKey, NameKeyError};
 pub use password::{BadBlocklist, BadCost, Unusable};
 pub use service::{Auth, StartError, limits};
-pub use signing::{Jwk, Jwks, SigningKey, SigningKeyError};
+pub use signing::{Jwk, Jwks, keeper::SigningError};
 pub use sweep::SETTLED;
 pub use verifier::Verifier;

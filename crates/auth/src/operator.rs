@@ -5,8 +5,9 @@
 
 use bytes::Bytes;
 use chasqui_bus::command::Incoming;
-use chasqui_events::account::Operator;
-use chasqui_runtime::telemetry::TraceContext;
+use chasqui_events::{Timestamp, account::Operator};
+use chasqui_protocol::Problem;
+use chasqui_runtime::{clock::now_ms, telemetry::TraceContext};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,8 +15,9 @@ use crate::{
     command::{
         change_global_role, create_service, erase_user, issue_token, reinstate, revoke_token, suspend, tokens,
     },
+    refusal,
     serve::{reply, unknown},
-    service::Auth,
+    service::{Auth, Inner},
 };
 
 /// What the role takes from operators.
@@ -29,6 +31,7 @@ pub const NAMES: &[&str] = &[
     "revoke_token",
     "tokens",
     "erase_user",
+    "rotate_signing_key",
 ];
 
 /// A command and who asks it.
@@ -45,6 +48,23 @@ pub struct FromOperator<C> {
 pub struct Whom {
     /// Whose.
     pub user: String,
+}
+
+/// Exchange the key that signs access tokens.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RotateSigningKey {
+    /// Withdraw every key that there is now: what they signed is refused, and clients refresh. Otherwise the new key is
+    /// published first, and the tokens of the old one stay good until they expire.
+    pub now: bool,
+}
+
+/// The key that signs, or is about to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SigningKeyRotated {
+    /// Its id.
+    pub kid: String,
+    /// From when it signs.
+    pub signs_from: Timestamp,
 }
 
 impl Auth {
@@ -110,7 +130,25 @@ impl Auth {
                 };
                 reply("erase_user", body, run).await
             }
+            "rotate_signing_key" => {
+                let run = async |FromOperator { operator, command }| rotate(auth, &operator, command).await;
+                reply("rotate_signing_key", body, run).await
+            }
             other => unknown(other),
         }
     }
+}
+
+async fn rotate(
+    auth: &Inner,
+    operator: &Operator,
+    RotateSigningKey { now: at_once }: RotateSigningKey,
+) -> Result<SigningKeyRotated, Problem> {
+    let Operator { user, host } = operator;
+    tracing::warn!(operator = %format!("{user}@{host}"), at_once, "an operator exchanges the key of access tokens");
+    let rotated = auth.signing_keys.rotate(at_once, Timestamp(now_ms())).await;
+    let set = rotated.map_err(|error| refusal::no_signing_key(&error))?;
+    let newest = set.keys.last().and_then(|key| Some((key.public.kid.clone(), key.signs_from?)));
+    let (kid, signs_from) = newest.ok_or_else(refusal::busy)?;
+    Ok(SigningKeyRotated { kid, signs_from })
 }

@@ -8,6 +8,8 @@ use chasqui_crypto::{KeyError, Owner, SealError};
 use chasqui_domain::Rejection;
 use chasqui_protocol::{Code, Problem};
 
+use crate::SigningError;
+
 const SOON: u64 = 1000;
 
 /// A decision that says no.
@@ -72,6 +74,14 @@ pub fn no_key(error: &KeyError) -> Problem {
     tracing::warn!(%error, "a key cannot be had");
     Problem::new(Code::Unavailable, "the keys to what is sealed do not answer; try again")
         .retry_after_ms(SOON)
+}
+
+/// The keys that sign access tokens could not be exchanged.
+#[must_use]
+pub fn no_signing_key(error: &SigningError) -> Problem {
+    tracing::warn!(%error, "the keys of access tokens cannot be exchanged");
+    let detail = "the keys that sign access tokens cannot be exchanged now; try again";
+    Problem::new(Code::Unavailable, detail).retry_after_ms(SOON)
 }
 
 /// Something could not be sealed, and was not recorded.

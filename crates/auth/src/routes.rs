@@ -1,6 +1,10 @@
 //! The identity routes over HTTP.
 
-use axum::extract::{FromRef, State};
+use axum::{
+    extract::{FromRef, State},
+    http::header,
+    response::IntoResponse,
+};
 use chasqui_http::{Json, Refusal};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -68,10 +72,15 @@ impl Auth {
 }
 
 /// The public keys that verify access tokens (RFC 7517)
+///
+/// They may be kept for as long as `Cache-Control` says: a new key is published for twice as long before it signs. Whoever
+/// meets a `kid` that they do not know asks again, at most once a second.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "identity",
     responses((status = 200, description = "The keys", body = Jwks))
 )]
-async fn published_keys(State(auth): State<Auth>) -> Result<Json<Jwks>, Refusal> {
-    Ok(Json(jwks::read(&auth.0.jwks).await.map_err(|error| refusal::not_kept(&error))?))
+async fn published_keys(State(auth): State<Auth>) -> Result<impl IntoResponse, Refusal> {
+    let keys = jwks::read(&auth.0.jwks).await.map_err(|error| refusal::not_kept(&error))?;
+    let kept_for = format!("public, max-age={}", auth.0.signing_keys.overlap().as_secs() / 2);
+    Ok(([(header::CACHE_CONTROL, kept_for)], Json(keys)))
 }

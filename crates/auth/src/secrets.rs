@@ -11,13 +11,11 @@ use chasqui_crypto::KekFile;
 use chasqui_runtime::clock::random_bytes;
 use zeroize::Zeroizing;
 
-use crate::{name_key::NameKey, signing::SigningKey};
+use crate::name_key::NameKey;
 
-/// The private key that signs access tokens.
-pub const SIGNING_KEY: &str = "signing_key.pem";
 /// The key under which names become subjects.
 pub const NAME_KEY: &str = "name.key";
-/// The key-encryption keys, which wrap the keys of rooms and users.
+/// The key-encryption keys, which wrap the keys of rooms and users, and those that sign access tokens.
 pub const KEK: &str = "kek.keys";
 /// The passwords of the NATS users, as environment variables that the server's configuration and the programs
 /// both read.
@@ -55,15 +53,7 @@ pub fn init(directory: &Path) -> Result<Vec<Outcome>, InitError> {
         move |source| InitError { file, source }
     };
     fs::create_dir_all(directory).map_err(fail(directory))?;
-    let signing_key =
-        SigningKey::generate_pem().ok_or_else(|| io::Error::other("the system gives no randomness"));
-    let signing_key = signing_key.map_err(fail(&directory.join(SIGNING_KEY)))?;
-    let files = [
-        (SIGNING_KEY, signing_key),
-        (NAME_KEY, name_key()),
-        (KEK, key_encryption_key()),
-        (NATS_ENVIRONMENT, nats_environment()),
-    ];
+    let files = [(NAME_KEY, name_key()), (KEK, key_encryption_key()), (NATS_ENVIRONMENT, nats_environment())];
     files
         .into_iter()
         .map(|(name, text)| {
@@ -119,21 +109,20 @@ mod tests {
         let made = init(&directory).unwrap();
         assert!(made.iter().all(|outcome| matches!(outcome, Outcome::Created(_))), "{made:?}");
         let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
-        let before = [SIGNING_KEY, NAME_KEY, KEK, NATS_ENVIRONMENT].map(read);
-        for name in [SIGNING_KEY, NAME_KEY, KEK, NATS_ENVIRONMENT] {
+        let before = [NAME_KEY, KEK, NATS_ENVIRONMENT].map(read);
+        for name in [NAME_KEY, KEK, NATS_ENVIRONMENT] {
             let permissions = fs::metadata(directory.join(name)).unwrap().permissions().mode();
             assert_eq!(permissions & 0o777, 0o600, "{name}");
         }
-        SigningKey::load(&directory.join(SIGNING_KEY)).unwrap();
         NameKey::load(&directory.join(NAME_KEY)).unwrap();
         KekFile::load(KekSource::File(directory.join(KEK))).unwrap();
         for user in NATS_USERS {
-            assert!(before[3].contains(&format!("CHASQUI_NATS_PASSWORD_{user}=p")), "{user}");
+            assert!(before[2].contains(&format!("CHASQUI_NATS_PASSWORD_{user}=p")), "{user}");
         }
 
         let again = init(&directory).unwrap();
         assert!(again.iter().all(|outcome| matches!(outcome, Outcome::Kept(_))), "{again:?}");
-        assert_eq!([SIGNING_KEY, NAME_KEY, KEK, NATS_ENVIRONMENT].map(read), before);
+        assert_eq!([NAME_KEY, KEK, NATS_ENVIRONMENT].map(read), before);
     }
 
     #[test]

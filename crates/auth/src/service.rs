@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chasqui_bus::{
     Bus, Log,
-    kv::{Bucket, KvError, Name},
+    kv::{Bucket, Name},
     log::{Append, AppendError, Appended},
     subject,
 };
@@ -18,7 +18,7 @@ use chasqui_limiter::Rates;
 use chasqui_protocol::{Code, Problem, command::Tokens};
 use chasqui_runtime::{
     clock::{id_parts, now_ms, random_bytes},
-    config::Config,
+    config::{self, Config},
     telemetry::TraceContext,
 };
 use sha2::{Digest as _, Sha256};
@@ -29,13 +29,16 @@ use crate::{
     errand::Errand,
     family::{Lifetimes, RefreshToken},
     identity::{Identity, Scope, Scopes},
-    jwks,
     keys::{KeysError, keyring},
     mail::{BadMail, Mailer},
     name_key::{NameKey, NameKeyError},
     password::{Passwords, Unusable},
     refusal,
-    signing::{SigningKey, SigningKeyError},
+    signing::{
+        SigningKey,
+        keeper::{SigningError, SigningKeys},
+        set::{KeySet, Schedule},
+    },
     token::{self, Parties},
     verifier::Verifier,
 };
@@ -69,7 +72,7 @@ pub(crate) struct Inner {
     /// How old a login may be to stand for the password.
     pub(crate) proof_max_age: Duration,
     pub(crate) second_factor_timeout: Duration,
-    signing_key: SigningKey,
+    pub(crate) signing_keys: SigningKeys,
     parties: Parties,
     pub(crate) access_ttl: Duration,
     /// The claim tokens of the names whose logins may import.
@@ -79,12 +82,6 @@ pub(crate) struct Inner {
 /// The role cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A key that the role needs is not configured.
-    #[error("{0} is not set; the role `auth` needs it, and `chasqui admin secrets init` makes one")]
-    NotConfigured(&'static str),
-    /// The signing key cannot be used.
-    #[error(transparent)]
-    SigningKey(#[from] SigningKeyError),
     /// The name key cannot be used.
     #[error(transparent)]
     NameKey(#[from] NameKeyError),
@@ -97,26 +94,32 @@ pub enum StartError {
     /// Mail cannot be sent as configured.
     #[error(transparent)]
     Mail(#[from] BadMail),
-    /// The public key could not be published.
-    #[error("the public key cannot be published in the bucket JWKS: {0}")]
-    Publish(#[from] KvError),
+    /// There is no key that signs access tokens.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
 }
 
 impl Auth {
-    /// Reads the keys, publishes the public one, and is ready to serve.
+    /// Reads the keys, makes and publishes those that are not there yet, and is ready to serve.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn build(config: &Config, bus: Bus, rates: Rates) -> Result<Self, StartError> {
         let auth = &config.auth;
-        let file = |path: &Option<_>, key| path.clone().ok_or(StartError::NotConfigured(key));
-        let signing_key = SigningKey::load(&file(&auth.signing_key_file, "auth.signing_key_file")?)?;
         let name_key = NameKey::configured(auth)?;
         let passwords = Passwords::new(auth)?;
         let jwks = Bucket::open(bus.clone(), Name::Jwks);
-        jwks::publish(&jwks, signing_key.public()).await?;
+        let keyring = keyring(config, bus.clone())?;
+        let signing_keys = SigningKeys::open(
+            Bucket::open(bus.clone(), Name::SigningKeys),
+            jwks.clone(),
+            Arc::clone(keyring.kek()),
+            schedule(auth),
+            Timestamp(now_ms()),
+        )
+        .await?;
         Ok(Self(Arc::new(Inner {
-            sealer: Sealer::new(keyring(config, bus.clone())?, config.crypto.seals_per_epoch),
+            sealer: Sealer::new(keyring, config.crypto.seals_per_epoch),
             importers: auth.importers.iter().map(|name| name_key.token(name)).collect(),
             log: Log::new(bus.clone()),
             credentials: Bucket::open(bus.clone(), Name::Credentials),
@@ -142,7 +145,7 @@ impl Auth {
             },
             roles: KnownRoles::default(),
             sessions_per_user: auth.sessions_per_user,
-            signing_key,
+            signing_keys,
             parties: Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() },
             access_ttl: auth.access_ttl_s,
         })))
@@ -154,10 +157,28 @@ impl Auth {
         self.0.sealer.keyring()
     }
 
+    /// Does what is due with the keys that sign access tokens, and learns what other processes did with them.
+    ///
+    /// # Errors
+    /// When they cannot be read or written. Tokens are signed with what was read last.
+    pub async fn tend_signing_keys(&self, now: Timestamp) -> Result<(), SigningError> {
+        self.0.signing_keys.tend(now).await.map(|_: KeySet| ())
+    }
+
     /// The verifier that this role uses itself.
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.0.verifier
+    }
+}
+
+/// How keys that sign access tokens are exchanged, as configured.
+fn schedule(auth: &config::Auth) -> Schedule {
+    let days = auth.signing_rotate_days;
+    Schedule {
+        rotate_after: (days > 0).then(|| Duration::from_hours(24 * u64::from(days))),
+        overlap: auth.signing_overlap_s,
+        token_life: auth.access_ttl_s,
     }
 }
 
@@ -297,6 +318,7 @@ impl Inner {
     pub(crate) fn tokens(&self, user: UserId, name: &str, refresh: &RefreshToken) -> Result<Tokens, Problem> {
         let now = Timestamp(now_ms());
         let ttl = i64::try_from(self.access_ttl.as_millis()).unwrap_or(i64::MAX);
+        let key = self.signing_key(now)?;
         let identity = Identity {
             user,
             session: refresh.session,
@@ -304,21 +326,32 @@ impl Inner {
             // Whoever opens or continues a session has just read the account.
             role: self.roles.of(user),
             scopes: self.scopes(name),
+            signed_by: key.id(),
         };
         Ok(Tokens {
             user,
             session: identity.session,
-            access_token: self.access_token(&identity, now)?,
+            access_token: self.access_token(&key, &identity, now)?,
             expires_in: self.access_ttl.as_secs(),
             refresh_token: refresh.to_string(),
         })
     }
 
-    /// An access token.
-    pub(crate) fn access_token(&self, identity: &Identity, now: Timestamp) -> Result<String, Problem> {
+    /// The key that signs access tokens now.
+    pub(crate) fn signing_key(&self, now: Timestamp) -> Result<Arc<SigningKey>, Problem> {
+        self.signing_keys.current(now).ok_or_else(|| refusal::defect("there is no key to sign access tokens"))
+    }
+
+    /// An access token, signed by the key that the identity names.
+    pub(crate) fn access_token(
+        &self,
+        key: &SigningKey,
+        identity: &Identity,
+        now: Timestamp,
+    ) -> Result<String, Problem> {
         let (at, random) = id_parts();
         let jti: Uuid = SessionId::new(Timestamp(at), random).as_uuid();
-        token::issue(&self.signing_key, &self.parties, identity, now, jti)
+        token::issue(key, &self.parties, identity, now, jti)
             .map_err(|error| refusal::unreadable("the signing key", &error))
     }
 }

@@ -1,16 +1,16 @@
-//! The key that signs access tokens, and its public half.
+//! A key that signs access tokens, and its public half.
 
-use std::path::Path;
+pub(crate) mod keeper;
+pub(crate) mod set;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chasqui_crypto::Key;
 use jsonwebtoken::EncodingKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
+
+use crate::identity::KeyId;
 
 /// A public key as RFC 8037 §2 writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -37,68 +37,32 @@ pub struct Jwks {
     pub keys: Vec<Jwk>,
 }
 
-/// An Ed25519 private key.
+/// A key pair of Ed25519.
 #[derive(Clone)]
-pub struct SigningKey {
+pub(crate) struct SigningKey {
     pub(crate) encoding: EncodingKey,
     public: Jwk,
 }
 
-/// The key file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SigningKeyError {
-    /// It cannot be read.
-    #[error("auth.signing_key_file: {0} cannot be read: {1}")]
-    Unreadable(String, std::io::Error),
-    /// It does not hold a key.
-    #[error(
-        "auth.signing_key_file: {0} must hold an Ed25519 private key as PKCS #8 PEM; `chasqui admin secrets init` makes one"
-    )]
-    NotAKey(String),
-}
-
-const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
-const END: &str = "-----END PRIVATE KEY-----";
-
 impl SigningKey {
-    /// Reads a key file (PKCS #8 PEM, as `openssl genpkey -algorithm ed25519` writes it).
-    ///
-    /// # Errors
-    /// When it cannot be read or does not hold a key.
-    pub fn load(file: &Path) -> Result<Self, SigningKeyError> {
-        let pem = std::fs::read_to_string(file)
-            .map(Zeroizing::new)
-            .map_err(|error| SigningKeyError::Unreadable(file.display().to_string(), error))?;
-        Self::from_pem(&pem).ok_or_else(|| SigningKeyError::NotAKey(file.display().to_string()))
-    }
-
-    /// The key in a PEM text; `None` when there is none.
-    #[must_use]
-    pub fn from_pem(pem: &str) -> Option<Self> {
-        let (_, rest) = pem.split_once(BEGIN)?;
-        let (body, _) = rest.split_once(END)?;
-        let base64: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
-        let der = Zeroizing::new(STANDARD.decode(base64.as_bytes()).ok()?);
-        let pair = Ed25519KeyPair::from_pkcs8(&der).ok()?;
+    /// The key pair of a seed (RFC 8032 §5.1.5); `None` when the library refuses it.
+    pub(crate) fn from_seed(seed: &Key) -> Option<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).ok()?;
+        let document = pair.to_pkcs8v1().ok()?;
         Some(Self {
-            encoding: EncodingKey::from_ed_der(&der),
-            public: public_jwk(pair.public_key().as_ref()),
+            encoding: EncodingKey::from_ed_der(document.as_ref()),
+            public: Jwk::ed25519(pair.public_key().as_ref()),
         })
     }
 
-    /// A new key as PEM; `None` when the system gives no randomness.
-    #[must_use]
-    pub fn generate_pem() -> Option<Zeroizing<String>> {
-        let pair = Ed25519KeyPair::generate().ok()?;
-        let document = pair.to_pkcs8v1().ok()?;
-        let base64 = Zeroizing::new(STANDARD.encode(document.as_ref()));
-        Some(Zeroizing::new(format!("{BEGIN}\n{}\n{END}\n", base64.as_str())))
+    /// The public half.
+    pub(crate) const fn public(&self) -> &Jwk {
+        &self.public
     }
 
-    /// The public half.
-    #[must_use]
-    pub const fn public(&self) -> &Jwk {
-        &self.public
+    /// What tokens are told by.
+    pub(crate) fn id(&self) -> KeyId {
+        KeyId::of(&self.public.kid)
     }
 }
 
@@ -108,18 +72,28 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-fn public_jwk(public: &[u8]) -> Jwk {
-    let x = URL_SAFE_NO_PAD.encode(public);
-    // RFC 7638 §3: the required members in lexical order, without spaces.
-    let thumbprint = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
-    Jwk {
-        kty: "OKP".to_owned(),
-        crv: "Ed25519".to_owned(),
-        x,
-        kid: URL_SAFE_NO_PAD.encode(thumbprint),
-        alg: "EdDSA".to_owned(),
-        usage: "sig".to_owned(),
+impl Jwk {
+    fn ed25519(public: &[u8]) -> Self {
+        let x = URL_SAFE_NO_PAD.encode(public);
+        Self {
+            kty: "OKP".to_owned(),
+            crv: "Ed25519".to_owned(),
+            kid: URL_SAFE_NO_PAD.encode(thumbprint(&x)),
+            x,
+            alg: "EdDSA".to_owned(),
+            usage: "sig".to_owned(),
+        }
     }
+
+    /// The thumbprint that the id is made of.
+    pub(crate) fn thumbprint(&self) -> [u8; 32] {
+        thumbprint(&self.x)
+    }
+}
+
+/// RFC 7638 §3: the required members in lexical order, without spaces.
+fn thumbprint(x: &str) -> [u8; 32] {
+    Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)).into()
 }
 
 #[cfg(test)]
@@ -130,17 +104,15 @@ mod tests {
     fn a_thumbprint_is_that_of_the_standard() {
         // RFC 8037, appendix A.3.
         let public = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
-        assert_eq!(public_jwk(&public).kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        assert_eq!(Jwk::ed25519(&public).kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 
     #[test]
-    fn a_generated_key_is_read_back_and_another_text_is_not_a_key() {
-        let pem = SigningKey::generate_pem().unwrap();
-        let key = SigningKey::from_pem(&pem).unwrap();
-        assert_eq!(key.public().kid.len(), 43);
-        assert!(!format!("{key:?}").contains("PRIVATE"));
-        for bad in ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
-            assert!(SigningKey::from_pem(bad).is_none());
-        }
+    fn a_seed_makes_the_pair_of_the_standard() {
+        // RFC 8032, §7.1, test 1.
+        let seed = hex::decode("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").unwrap();
+        let key = SigningKey::from_seed(&Key::new(seed.try_into().unwrap())).unwrap();
+        let public = hex::decode("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a").unwrap();
+        assert_eq!(*key.public(), Jwk::ed25519(&public));
     }
 }

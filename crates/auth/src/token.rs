@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    identity::{Identity, Scopes},
+    identity::{Identity, KeyId, Scopes},
     signing::{Jwk, SigningKey},
 };
 
@@ -105,18 +105,31 @@ pub(crate) fn issue(
 
 /// The keys that a verifier knows.
 #[derive(Clone, Default)]
-pub(crate) struct KeyRing(Vec<(String, DecodingKey)>);
+pub(crate) struct KeyRing(Vec<(String, KeyId, DecodingKey)>);
 
 impl KeyRing {
     /// The keys of a set; those of another kind are left out.
     pub(crate) fn new<'a>(keys: impl IntoIterator<Item = &'a Jwk>) -> Self {
         let usable = |jwk: &&Jwk| jwk.kty == "OKP" && jwk.crv == "Ed25519" && jwk.alg == "EdDSA";
-        let key = |jwk: &Jwk| DecodingKey::from_ed_components(&jwk.x).ok().map(|key| (jwk.kid.clone(), key));
+        let key = |jwk: &Jwk| {
+            let key = DecodingKey::from_ed_components(&jwk.x).ok()?;
+            Some((jwk.kid.clone(), KeyId::of(&jwk.kid), key))
+        };
         Self(keys.into_iter().filter(usable).filter_map(key).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether a key is among them.
+    pub(crate) fn knows(&self, id: KeyId) -> bool {
+        self.0.iter().any(|(_, known, _)| *known == id)
+    }
+
+    /// Whether every key of another ring is in this one, too.
+    pub(crate) fn holds_all_of(&self, other: &Self) -> bool {
+        other.0.iter().all(|(_, id, _)| self.knows(*id))
     }
 
     /// Checks a token completely.
@@ -127,7 +140,8 @@ impl KeyRing {
         now: Timestamp,
     ) -> Result<Identity, TokenError> {
         let kid = key_id(token)?;
-        let (_, key) = self.0.iter().find(|(known, _)| *known == kid).ok_or(TokenError::UnknownKey)?;
+        let known = self.0.iter().find(|(known, ..)| *known == kid);
+        let (_, signed_by, key) = known.ok_or(TokenError::UnknownKey)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &signature_only())
             .map_err(|error| match error.kind() {
                 jsonwebtoken::errors::ErrorKind::InvalidSignature => TokenError::Signature,
@@ -143,7 +157,8 @@ impl KeyRing {
             return Err(TokenError::Expired);
         }
         let scopes = Scopes::from_claim(&claims.scope);
-        Ok(Identity { user: claims.sub, session: claims.sid, role: claims.role, expires_at, scopes })
+        let Claims { sub: user, sid: session, role, .. } = claims;
+        Ok(Identity { user, session, role, expires_at, scopes, signed_by: *signed_by })
     }
 }
 

@@ -2,23 +2,23 @@
 
 use std::{
     hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use chasqui_bus::{
     Bus, Log,
-    kv::{Bucket, Name},
+    kv::{Bucket, KvError, Name},
 };
 use chasqui_events::{SessionId, Timestamp};
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::{clock::now_ms, config};
 use parking_lot::RwLock;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
-    identity::Identity,
+    identity::{Identity, KeyId},
     jwks,
     revocations::{self, Revocations},
     token::{self, KeyRing, Parties, TokenError},
@@ -28,24 +28,39 @@ use crate::{
 const REMEMBERED: u64 = 100_000;
 /// While no key is known at all, looking again is cheap and urgent.
 const FIRST_KEYS: Duration = Duration::from_millis(100);
+/// How many tokens of unknown keys may wait for the next look at the bucket; more are sent away.
+const WAITING: usize = 256;
 
 /// Checks access tokens against the published keys. Cheap to clone.
 ///
-/// A token that was verified before is answered from memory in well under a microsecond, until it expires. A key
-/// that is not known yet is looked for in the bucket `JWKS`, not more often than `auth.jwks_reload_ms`. Tokens of
-/// sessions that were revoked are refused about a second after that.
+/// A token that was verified before is answered from memory in well under a microsecond, until it expires. The
+/// published keys are read again every `auth.jwks_reload_ms`, and tokens of keys that are not published any more are
+/// refused from then on; a token of a key that is not known yet waits for the next look. Tokens of sessions that were
+/// revoked are refused about a second after that.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
 struct Inner {
     parties: Parties,
-    keys: RwLock<Arc<KeyRing>>,
+    known: RwLock<Known>,
     verified: moka::sync::Cache<[u8; 32], Identity, BuildHasherDefault<FirstBytes>>,
     bucket: Bucket,
     reload_every: Duration,
+    stale_after: Duration,
     /// When the bucket was last looked at.
     looked: Mutex<Option<Instant>>,
+    waiting: Semaphore,
     revocations: Arc<Revocations>,
+}
+
+/// The published keys, as they were read.
+#[derive(Default)]
+struct Known {
+    ring: Arc<KeyRing>,
+    /// Counts how often a key went. What was verified with an earlier generation is verified again.
+    generation: u64,
+    /// When that was.
+    read: Option<Instant>,
 }
 
 /// A digest is as good as its own hash; only digests of tokens that were verified get in.
@@ -68,7 +83,7 @@ impl Hasher for FirstBytes {
 
 impl Verifier {
     /// A verifier on a connection whose role may read the buckets `JWKS` and `REVOKED`. It reads keys when it first
-    /// needs them, and follows the revocations in a task of its own until the last clone is dropped.
+    /// needs them, and follows them and the revocations in tasks of their own until the last clone is dropped.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -77,24 +92,28 @@ impl Verifier {
         let revocations = Arc::new(Revocations::new(auth.revocations_stale_s));
         tokio::spawn(revocations::follow(Arc::downgrade(&revocations), Log::new(bus.clone())));
         let parties = Parties { issuer: auth.issuer.clone(), audience: auth.audience.clone() };
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             parties,
-            keys: RwLock::default(),
+            known: RwLock::default(),
             verified: moka::sync::Cache::builder()
                 .max_capacity(REMEMBERED)
                 .build_with_hasher(BuildHasherDefault::default()),
             bucket: Bucket::open(bus.clone(), Name::Jwks),
             reload_every: auth.jwks_reload_ms,
+            stale_after: auth.revocations_stale_s,
             looked: Mutex::new(None),
+            waiting: Semaphore::new(WAITING),
             revocations,
-        }))
+        });
+        tokio::spawn(follow(Arc::downgrade(&inner)));
+        Self(inner)
     }
 
     /// Who the token says is asking.
     ///
     /// # Errors
     /// `unauthorized` when the token is not valid or its session was revoked, `unavailable` when its key would have
-    /// to be looked for and the bucket does not answer, or revocations could not be read for too long.
+    /// to be looked for and the bucket does not answer, or keys or revocations could not be read for too long.
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
         let identity = self.verify_signed(token).await?;
         self.0.revocations.check(identity.session).await?;
@@ -113,10 +132,24 @@ impl Verifier {
         !self.0.revocations.is_empty()
     }
 
+    /// How often a published key went. Where it has risen, [`Verifier::knows_key`] may have another answer.
+    #[must_use]
+    pub fn key_generation(&self) -> u64 {
+        self.0.known.read().generation
+    }
+
+    /// Whether the key that signed somebody's token is still published.
+    #[must_use]
+    pub fn knows_key(&self, key: KeyId) -> bool {
+        self.0.known.read().ring.knows(key)
+    }
+
     /// As [`Verifier::verify`], but whatever became of the session: for ending it once more.
     pub(crate) async fn verify_signed(&self, token: &str) -> Result<Identity, Problem> {
         let now = Timestamp(now_ms());
-        let digest: [u8; 32] = Sha256::digest(token).into();
+        let generation = self.0.generation()?;
+        let digest = Sha256::new().chain_update(generation.to_le_bytes()).chain_update(token);
+        let digest: [u8; 32] = digest.finalize().into();
         if let Some(identity) = self.0.verified.get(&digest) {
             if token::expired(identity.expires_at, now) {
                 self.0.verified.invalidate(&digest);
@@ -130,37 +163,86 @@ impl Verifier {
     }
 
     async fn check(&self, token: &str, now: Timestamp) -> Result<Identity, Problem> {
-        match self.keys().check(token, &self.0.parties, now) {
+        match self.0.keys().check(token, &self.0.parties, now) {
             Err(TokenError::UnknownKey) => {
-                self.look_for_keys().await?;
-                Ok(self.keys().check(token, &self.0.parties, now)?)
+                self.0.look_for_keys().await?;
+                Ok(self.0.keys().check(token, &self.0.parties, now)?)
             }
             checked => Ok(checked?),
         }
     }
+}
 
+impl Inner {
     fn keys(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.0.keys.read())
+        Arc::clone(&self.known.read().ring)
     }
 
-    /// Reads the published keys, unless that was done a moment ago. Whoever waits for another's read has its
+    /// The generation of the keys, as long as they are known well enough.
+    fn generation(&self) -> Result<u64, Problem> {
+        let known = self.known.read();
+        if known.read.is_some_and(|read| read.elapsed() > self.stale_after) {
+            return Err(unreadable());
+        }
+        Ok(known.generation)
+    }
+
+    /// Reads the published keys, as soon as the last look is long enough ago. Whoever waits for another's read has its
     /// result.
     async fn look_for_keys(&self) -> Result<(), Problem> {
         let asked = Instant::now();
-        let mut looked = self.0.looked.lock().await;
-        let pause = if self.keys().is_empty() { FIRST_KEYS } else { self.0.reload_every };
-        if looked.is_some_and(|at| at >= asked || at.elapsed() < pause) {
+        let _turn = self.waiting.try_acquire().map_err(|_| unreadable())?;
+        let mut looked = self.looked.lock().await;
+        if looked.is_some_and(|at| at >= asked) {
             return Ok(());
         }
-        let published = jwks::read(&self.0.bucket).await.map_err(|error| {
+        let pause = if self.keys().is_empty() { FIRST_KEYS } else { self.reload_every };
+        if let Some(at) = *looked {
+            tokio::time::sleep_until((at + pause).into()).await;
+        }
+        let read = self.read_keys().await;
+        read.map_err(|error| {
             tracing::warn!(%error, "the keys of access tokens cannot be read");
-            let detail = "the keys that sign access tokens cannot be read now; try again";
-            Problem::new(Code::Unavailable, detail).retry_after_ms(1000)
+            unreadable()
         })?;
         *looked = Some(Instant::now());
-        *self.0.keys.write() = Arc::new(KeyRing::new(&published.keys));
         Ok(())
     }
+
+    async fn read_keys(&self) -> Result<(), KvError> {
+        let asked = Instant::now();
+        let ring = KeyRing::new(&jwks::read(&self.bucket).await?.keys);
+        let mut known = self.known.write();
+        if known.read.is_some_and(|read| read > asked) {
+            return Ok(());
+        }
+        known.generation += u64::from(!ring.holds_all_of(&known.ring));
+        known.ring = Arc::new(ring);
+        known.read = Some(asked);
+        Ok(())
+    }
+}
+
+/// Reads the published keys again and again until nobody needs them.
+async fn follow(verifier: Weak<Inner>) {
+    let mut failing = false;
+    while let Some(inner) = verifier.upgrade() {
+        let every = inner.reload_every;
+        let read = inner.read_keys().await;
+        drop(inner);
+        match read {
+            Ok(()) if failing => tracing::info!("the keys of access tokens can be read again"),
+            Err(ref error) if !failing => tracing::warn!(%error, "the keys of access tokens cannot be read"),
+            Ok(()) | Err(_) => {}
+        }
+        failing = read.is_err();
+        tokio::time::sleep(every).await;
+    }
+}
+
+fn unreadable() -> Problem {
+    let detail = "the keys that sign access tokens cannot be read now; try again";
+    Problem::new(Code::Unavailable, detail).retry_after_ms(1000)
 }
 
 impl std::fmt::Debug for Verifier {

@@ -132,7 +132,6 @@ impl Stack {
             ("MONGODB_DATABASE", DATABASE.to_owned()),
             ("REDIS_URL", self.redis.url().to_owned()),
             ("LOG_FILTER", "warn".to_owned()),
-            ("AUTH_SIGNING_KEY_FILE", file("signing_key.pem")),
             ("AUTH_NAME_KEY_FILE", file("name.key")),
             ("CRYPTO_KEK_FILE", file("kek.keys")),
             // Thousands of people are registered; passwords are not what is measured.

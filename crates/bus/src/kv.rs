@@ -31,8 +31,10 @@ pub enum Name {
     Emails,
     /// What is good once and for a short time, by the hash of its handle.
     Challenges,
-    /// Public keys, by key id.
+    /// Public keys of access tokens.
     Jwks,
+    /// The keys that sign access tokens, their private halves wrapped.
+    SigningKeys,
     /// Snapshots of rooms, by room.
     Snapshots,
     /// Wrapped keys of rooms, by room.
@@ -47,13 +49,14 @@ pub enum Name {
 
 impl Name {
     /// Every bucket.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Credentials,
         Self::Emails,
         Self::Refresh,
         Self::Revoked,
         Self::Challenges,
         Self::Jwks,
+        Self::SigningKeys,
         Self::Snapshots,
         Self::RoomKeys,
         Self::UserKeys,
@@ -71,6 +74,7 @@ impl Name {
             Self::Emails => "EMAILS",
             Self::Challenges => "CHALLENGES",
             Self::Jwks => "JWKS",
+            Self::SigningKeys => "SIGNING_KEYS",
             Self::Snapshots => "SNAPSHOTS",
             Self::RoomKeys => "ROOM_KEYS",
             Self::UserKeys => "USER_KEYS",

@@ -1,6 +1,7 @@
 //! `chasqui admin`.
 
 mod audit;
+mod keys;
 mod moment;
 mod operator;
 mod projections;
@@ -14,7 +15,7 @@ use std::{path::PathBuf, process::ExitCode};
 use chasqui_runtime::config::{Config, ConfigError};
 use clap::Subcommand;
 
-use self::{audit::Audit, projections::Projections, services::Services, users::Users};
+use self::{audit::Audit, keys::Keys, projections::Projections, services::Services, users::Users};
 
 /// What an administrator does.
 #[derive(Debug, Subcommand)]
@@ -33,6 +34,9 @@ pub(crate) enum Admin {
     Services(Services),
     /// What was decided about accounts, and what operators did.
     Audit(Audit),
+    /// Keys that are in use: exchanging them.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Secrets of the installation: passwords and key files.
     #[command(subcommand)]
     Secrets(Secrets),
@@ -74,6 +78,7 @@ pub(crate) async fn run(
         }
         Admin::Users(users) => users::run(&load()?, users).await?,
         Admin::Services(services) => services::run(&load()?, services).await?,
+        Admin::Keys(keys) => keys::run(&load()?, keys).await?,
         Admin::Audit(audit) => audit::run(&load()?, audit).await?,
         Admin::Projections(projections) => projections::run(&load()?, projections).await?,
         // Needs no configuration: it comes before there is one.

@@ -61,11 +61,11 @@ fn secrets_are_made_once() {
     let directory = folder.path().join("secrets");
     let arguments = ["admin", "secrets", "init", "--dir", directory.to_str().expect("a path")];
     let (code, out, _) = said(&chasqui(&arguments, &[]));
-    assert_eq!((code, out.matches("made").count()), (0, 4), "{out}");
-    let key = fs::read(directory.join("signing_key.pem")).expect("a key");
+    assert_eq!((code, out.matches("made").count()), (0, 3), "{out}");
+    let key = fs::read(directory.join("name.key")).expect("a key");
     let (code, out, _) = said(&chasqui(&arguments, &[]));
-    assert_eq!((code, out.matches("kept").count()), (0, 4), "{out}");
-    assert_eq!(fs::read(directory.join("signing_key.pem")).expect("a key"), key);
+    assert_eq!((code, out.matches("kept").count()), (0, 3), "{out}");
+    assert_eq!(fs::read(directory.join("name.key")).expect("a key"), key);
 }
 
 #[test]

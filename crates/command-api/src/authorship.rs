@@ -66,7 +66,7 @@ fn not_ahead(id: CommandId, now: Timestamp) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use chasqui_auth::{Identity, Scopes};
+    use chasqui_auth::{Identity, KeyId, Scopes};
     use chasqui_events::SessionId;
     use chasqui_runtime::telemetry::TraceContext;
 
@@ -81,6 +81,7 @@ mod tests {
             role: chasqui_auth::GlobalRole::User,
             expires_at: NOW,
             scopes,
+            signed_by: KeyId::default(),
         };
         Caller { identity, trace: TraceContext::root([3; 24]) }
     }

@@ -1,4 +1,5 @@
-//! The key-encryption key: it wraps the keys of rooms and users, which are stored wrapped only.
+//! The key-encryption key: it wraps the keys of rooms and users and those that sign access tokens, which are stored
+//! wrapped only.
 
 pub(crate) mod file;
 
@@ -11,20 +12,32 @@ use crate::{Key, Owner};
 
 /// What a key is: bound to it when it is wrapped, so that it cannot be passed off as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Context {
-    /// Whose it is.
-    pub owner: Owner,
-    /// Which of theirs, from 1.
-    pub epoch: u32,
+pub enum Context {
+    /// The key of a room or a user.
+    Sealing {
+        /// Whose it is.
+        owner: Owner,
+        /// Which of theirs, from 1.
+        epoch: u32,
+    },
+    /// The seed of a key that signs access tokens.
+    Signing {
+        /// The thumbprint of its public half (RFC 7638).
+        thumbprint: [u8; 32],
+    },
 }
 
 impl Context {
     /// The context as additional authenticated data, also for a key management service that takes such a thing.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        let kind = self.owner.kind().as_str();
-        let id = self.owner.id();
-        [b"chasqui/key/1/", kind.as_bytes(), b"/", id.as_bytes(), &self.epoch.to_be_bytes()].concat()
+        match self {
+            Self::Sealing { owner, epoch } => {
+                let (kind, id) = (owner.kind().as_str(), owner.id());
+                [b"chasqui/key/1/", kind.as_bytes(), b"/", id.as_bytes(), &epoch.to_be_bytes()].concat()
+            }
+            Self::Signing { thumbprint } => [b"chasqui/key/1/signing/", &thumbprint[..]].concat(),
+        }
     }
 }
 

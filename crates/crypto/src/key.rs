@@ -24,7 +24,9 @@ impl Key {
         Self::new(rand::random())
     }
 
-    pub(crate) fn expose(&self) -> &[u8; Self::BYTES] {
+    /// The bytes themselves, for an algorithm to work with.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; Self::BYTES] {
         &self.0
     }
 }

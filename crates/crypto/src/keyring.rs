@@ -99,8 +99,8 @@ impl Keyring {
 
     /// What wraps them.
     #[must_use]
-    pub fn kek(&self) -> &dyn KeyEncryption {
-        &*self.kek
+    pub fn kek(&self) -> &Arc<dyn KeyEncryption> {
+        &self.kek
     }
 
     /// Opens with what is at hand; `None` when a key must be looked up first.
@@ -231,7 +231,7 @@ impl Keyring {
                 return Ok(false);
             }
             for epoch in &mut epochs {
-                let context = Context { owner, epoch: epoch.n };
+                let context = Context::Sealing { owner, epoch: epoch.n };
                 let key =
                     self.kek.unwrap(&context, &epoch.key).await.map_err(|error| refused(owner, &error))?;
                 epoch.key = self.kek.wrap(&context, &key).await.map_err(|error| refused(owner, &error))?;
@@ -306,7 +306,7 @@ impl Keyring {
         let mut keys = Vec::new();
         if let KeyRecord::Epochs(epochs) = self.stored(owner).await?.record {
             for Epoch { n, key, .. } in &epochs {
-                let context = Context { owner, epoch: *n };
+                let context = Context::Sealing { owner, epoch: *n };
                 let key = self.kek.unwrap(&context, key).await.map_err(|error| refused(owner, &error))?;
                 keys.push((*n, key));
             }
@@ -323,7 +323,7 @@ impl Keyring {
     }
 
     async fn epoch(&self, owner: Owner, n: u32, now: Timestamp) -> Result<Epoch, KeyError> {
-        let wrapped = self.kek.wrap(&Context { owner, epoch: n }, &Key::random()).await;
+        let wrapped = self.kek.wrap(&Context::Sealing { owner, epoch: n }, &Key::random()).await;
         let key = wrapped.map_err(|error| refused(owner, &error))?;
         Ok(Epoch { n, created_at: now, key })
     }

@@ -9,7 +9,7 @@ pub enum CloseCode {
     HelloTimeout,
     /// The token is not valid; get a new one first.
     Unauthorized,
-    /// The token has expired and no new one was shown.
+    /// The token has expired and no new one was shown, or the key that signed it was withdrawn.
     TokenExpired,
     /// The session was revoked: log in again.
     SessionRevoked,

@@ -51,7 +51,6 @@ impl Settings {
                 _ => bail!("{} has a line that is not {PASSWORD}<ROLE>=<password>", file.display()),
             }
         }
-        self.default_path("CHASQUI_AUTH_SIGNING_KEY_FILE", &folder.join("signing_key.pem"));
         self.default_path("CHASQUI_AUTH_NAME_KEY_FILE", &folder.join("name.key"));
         self.default_path("CHASQUI_CRYPTO_KEK_FILE", &folder.join("kek.keys"));
         Ok(())

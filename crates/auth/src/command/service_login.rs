@@ -54,14 +54,16 @@ pub(crate) async fn handle(auth: &Inner, command: ServiceLogin) -> Result<Servic
     };
     let ttl = i64::try_from(auth.access_ttl.as_millis()).unwrap_or(i64::MAX);
     let ends = now.plus_millis(ttl);
+    let key = auth.signing_key(now)?;
     let identity = Identity {
         user: kept.user,
         session,
         role: GlobalRole::Service,
         expires_at: kept.expires_at.map_or(ends, |end| end.min(ends)),
         scopes: Scopes::from_claim(&kept.scopes),
+        signed_by: key.id(),
     };
-    let access_token = auth.access_token(&identity, now)?;
+    let access_token = auth.access_token(&key, &identity, now)?;
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "ok").increment(1);
     let left = u64::try_from(identity.expires_at.since(now) / 1000).unwrap_or(0);
     Ok(ServiceSession { user: identity.user, session, access_token, expires_in: left })

@@ -1,6 +1,6 @@
 //! A NATS server with the real configuration, permissions and topology, and the role `auth` on it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chasqui_auth::{Auth, secrets};
 use chasqui_backends::{NatsOptions, NatsServer};
@@ -29,7 +29,7 @@ pub(crate) const PASSWORD: &str = "quipu-knots-7-llamas";
 pub(crate) struct Installation {
     nats: NatsServer,
     pub(crate) config: Config,
-    secrets: TempDir,
+    _secrets: TempDir,
 }
 
 impl Installation {
@@ -48,11 +48,10 @@ impl Installation {
         config.nats.url = SecretUrl::new(nats.url());
         config.auth.argon2_memory_kib = 64;
         config.auth.argon2_iterations = 1;
-        config.auth.signing_key_file = Some(secrets.path().join(secrets::SIGNING_KEY));
         config.auth.name_key_file = Some(secrets.path().join(secrets::NAME_KEY));
         config.crypto.kek_file = Some(secrets.path().join(secrets::KEK));
         config.auth.importers = vec!["Importer".to_owned()];
-        let installation = Self { nats, config, secrets };
+        let installation = Self { nats, config, _secrets: secrets };
         let admin = installation.bus(BusRole::Admin).await;
         topology::apply(&admin, &Topology::embedded(1).unwrap(), false).await.unwrap();
         installation
@@ -70,13 +69,6 @@ impl Installation {
     /// The role with the limits that are configured, held by itself.
     pub(crate) async fn limited_auth(&self) -> Auth {
         Auth::build(&self.config, self.bus(BusRole::Auth).await, Rates::local(&self.config)).await.unwrap()
-    }
-
-    /// Another signing key.
-    pub(crate) fn another_key(&self) -> PathBuf {
-        let folder = self.secrets.path().join("other");
-        secrets::init(&folder).unwrap();
-        folder.join(secrets::SIGNING_KEY)
     }
 
     /// Removes everything that is only kept for a while.

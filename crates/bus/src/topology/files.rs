@@ -46,7 +46,7 @@ pub enum TopologyError {
 }
 
 /// The copies that are built in, so that a program works without the folder.
-const EMBEDDED: [(&str, &str); 13] = [
+const EMBEDDED: [(&str, &str); 14] = [
     ("streams/CHAT.json", include_str!("../../../../nats/streams/CHAT.json")),
     ("streams/IDENT.json", include_str!("../../../../nats/streams/IDENT.json")),
     ("buckets/CHALLENGES.json", include_str!("../../../../nats/buckets/CHALLENGES.json")),
@@ -58,6 +58,7 @@ const EMBEDDED: [(&str, &str); 13] = [
     ("buckets/REVOKED.json", include_str!("../../../../nats/buckets/REVOKED.json")),
     ("buckets/ROOM_KEYS.json", include_str!("../../../../nats/buckets/ROOM_KEYS.json")),
     ("buckets/SERVICE_TOKENS.json", include_str!("../../../../nats/buckets/SERVICE_TOKENS.json")),
+    ("buckets/SIGNING_KEYS.json", include_str!("../../../../nats/buckets/SIGNING_KEYS.json")),
     ("buckets/SNAPSHOTS.json", include_str!("../../../../nats/buckets/SNAPSHOTS.json")),
     ("buckets/USER_KEYS.json", include_str!("../../../../nats/buckets/USER_KEYS.json")),
 ];

@@ -92,6 +92,7 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("cmd.v1.login", &[WsEdge]),
         ("ops.v1.suspend", &[Admin]),
         ("ops.v1.change_global_role", &[Admin]),
+        ("ops.v1.rotate_signing_key", &[Admin]),
         ("$KV.CREDENTIALS.{id}", &[Auth]),
         ("$KV.REFRESH.{id}", &[Auth]),
         ("$KV.REVOKED.{id}", &[Auth]),
@@ -99,6 +100,7 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$KV.EMAILS.{id}", &[Auth]),
         ("$KV.SERVICE_TOKENS.{id}", &[Auth]),
         ("$KV.JWKS.{id}", &[Auth]),
+        ("$KV.SIGNING_KEYS.set", &[Auth]),
         ("$KV.SNAPSHOTS.{id}", &[CommandApi]),
         ("$KV.ROOM_KEYS.{id}", &[CommandApi]),
         ("$KV.USER_KEYS.{id}", &[Auth]),
@@ -124,6 +126,11 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$JS.API.STREAM.MSG.GET.KV_SNAPSHOTS", &[Admin, CommandApi, Projector]),
         ("$JS.API.STREAM.MSG.GET.KV_CREDENTIALS", &[Admin, Auth]),
         ("$JS.API.STREAM.MSG.GET.KV_REFRESH", &[Admin, Auth]),
+        ("$JS.API.STREAM.MSG.GET.KV_SIGNING_KEYS", &[Auth]),
+        ("$JS.API.STREAM.INFO.KV_SIGNING_KEYS", &[Admin, Auth]),
+        ("$JS.API.STREAM.MSG.DELETE.KV_SIGNING_KEYS", &[]),
+        ("$JS.API.STREAM.PURGE.KV_SIGNING_KEYS", &[]),
+        ("$JS.API.CONSUMER.DURABLE.CREATE.KV_SIGNING_KEYS.x", &[]),
         ("$JS.API.STREAM.MSG.GET.KV_ROOM_KEYS", &[CommandApi, QueryApi, WsEdge]),
         ("$JS.API.STREAM.MSG.GET.KV_USER_KEYS", &[Auth, CommandApi, QueryApi, WsEdge]),
         ("$JS.API.STREAM.MSG.DELETE.KV_ROOM_KEYS", &[CommandApi]),
@@ -211,6 +218,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("ops.v1.revoke_token auth", vec![Auth]),
         ("ops.v1.tokens auth", vec![Auth]),
         ("ops.v1.erase_user auth", vec![Auth]),
+        ("ops.v1.rotate_signing_key auth", vec![Auth]),
         ("cmd.v1.send command-api", vec![CommandApi]),
         ("cmd.v1.send", vec![]),
         ("cmd.v1.receipts command-api", vec![CommandApi]),
@@ -260,7 +268,7 @@ async fn nobody_else_reads_a_secret_bucket() {
     let secret = Topology::embedded(1).unwrap().streams.into_iter().map(|stream| stream.name);
     let secret: Vec<String> =
         secret.filter(|name| name.starts_with("KV_") && !open.contains(&name.as_str())).collect();
-    assert_eq!(secret.len(), 8);
+    assert_eq!(secret.len(), 9);
     for role in BusRole::ALL {
         let mut raw = Raw::connect(&nats, role).await;
         for bucket in &secret {
@@ -288,6 +296,12 @@ fn may_read(role: BusRole, bucket: &str, api: &str) -> bool {
             QueryApi | WsEdge => one_by_one,
             Admin => all,
             Auth | Projector | Analytics => false,
+        },
+        // What makes tokens is read by whoever makes tokens.
+        "KV_SIGNING_KEYS" => match role {
+            Auth => one_by_one || all,
+            Admin => all,
+            CommandApi | QueryApi | Projector | WsEdge | Analytics => false,
         },
         "KV_USER_KEYS" => match role {
             Auth => one_by_one || all,

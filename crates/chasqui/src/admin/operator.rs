@@ -1,8 +1,12 @@
-//! Who uses the operator's credential, and the record of it.
+//! Who uses the operator's credential, the record of it, and what they ask of the role `auth`.
 
-use anyhow::Context as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use chasqui_auth::operator::FromOperator;
 use chasqui_bus::{
     Bus, Log,
+    command::{CommandError, request_as_operator},
     log::{Append, AppendError},
     subject,
 };
@@ -12,6 +16,10 @@ use chasqui_events::{
 };
 use chasqui_runtime::clock::{id_parts, now_ms};
 use nix::unistd::{Uid, User, gethostname};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// How long the role `auth` may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who this is, as this machine says.
 pub(super) fn operator() -> Operator {
@@ -45,4 +53,21 @@ pub(super) async fn record(
     let append = Append::fact(subject::IDENT_OPERATOR.to_owned(), &envelope);
     let recorded: Result<_, AppendError> = Log::new(bus.clone()).append(append).await;
     recorded.map(drop).with_context(|| format!("{act} cannot be recorded in the log, where every act is"))
+}
+
+/// Asks something of a process with the role `auth`.
+pub(super) async fn ask<R: DeserializeOwned>(
+    bus: &Bus,
+    name: &str,
+    command: impl Serialize,
+) -> anyhow::Result<R> {
+    let asked = FromOperator { operator: operator(), command };
+    match request_as_operator(bus, name, PATIENCE, &asked).await {
+        Ok(answer) => Ok(answer),
+        Err(CommandError::Problem(problem)) => bail!("{}", problem.detail),
+        Err(CommandError::Unavailable(reason)) => {
+            bail!("{reason}; a process with the role `auth` must be running")
+        }
+        Err(CommandError::Timeout(reason)) => bail!("{reason}; it may have been done all the same"),
+    }
 }

@@ -15,8 +15,8 @@ use comfy_table::{Table, presets::NOTHING};
 
 use super::{
     moment,
-    operator::new_id,
-    users::{account, ask},
+    operator::{ask, new_id},
+    users::account,
 };
 use crate::{output, serve::connect};
 

@@ -3,12 +3,8 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
-use chasqui_auth::operator::{FromOperator, Whom};
-use chasqui_bus::{
-    Bus, BusRole,
-    command::{CommandError, request_as_operator},
-};
+use chasqui_auth::operator::Whom;
+use chasqui_bus::{Bus, BusRole};
 use chasqui_events::{Timestamp, account::GlobalRole};
 use chasqui_protocol::{
     Accepted,
@@ -16,16 +12,12 @@ use chasqui_protocol::{
 };
 use chasqui_runtime::{clock::now_ms, config::Config};
 use clap::{Args, Subcommand, ValueEnum};
-use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     moment,
-    operator::{new_id, operator},
+    operator::{ask, new_id},
 };
 use crate::{output, serve::connect};
-
-/// How long the role `auth` may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Accounts: their role, and whether they may act.
 #[derive(Debug, Subcommand)]
@@ -131,22 +123,6 @@ async fn give(bus: &Bus, act: Act, role: GlobalRole) -> anyhow::Result<String> {
 
 pub(super) async fn account(bus: &Bus, user: &str) -> anyhow::Result<AccountShown> {
     ask(bus, "account", Whom { user: user.to_owned() }).await
-}
-
-pub(super) async fn ask<R: DeserializeOwned>(
-    bus: &Bus,
-    name: &str,
-    command: impl Serialize,
-) -> anyhow::Result<R> {
-    let asked = FromOperator { operator: operator(), command };
-    match request_as_operator(bus, name, PATIENCE, &asked).await {
-        Ok(answer) => Ok(answer),
-        Err(CommandError::Problem(problem)) => bail!("{}", problem.detail),
-        Err(CommandError::Unavailable(reason)) => {
-            bail!("{reason}; a process with the role `auth` must be running")
-        }
-        Err(CommandError::Timeout(reason)) => bail!("{reason}; `show` tells whether it was done"),
-    }
 }
 
 fn shown(asked: &str, account: &AccountShown) -> String {

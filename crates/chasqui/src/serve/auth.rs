@@ -14,6 +14,7 @@ use chasqui_bus::{
 use chasqui_crypto::OwnerKind;
 use chasqui_events::Timestamp;
 use chasqui_runtime::clock::now_ms;
+use tokio::time::MissedTickBehavior;
 
 use super::{
     Process, connect,
@@ -28,6 +29,9 @@ const RESUME_EVERY: Duration = Duration::from_mins(1);
 const REPLAY_EVERY: u32 = 60;
 /// How far back the first look of a process goes; later ones go back over the last few.
 const FIRST_SWEEP: Duration = Duration::from_hours(7 * 24);
+
+/// How often the keys that sign access tokens are looked at: so long a process signs with one that another withdrew.
+const TEND_SIGNING_KEYS_EVERY: Duration = Duration::from_secs(1);
 
 /// Most identity commands wait for a password's hash, whose number is bounded elsewhere.
 const AT_ONCE: usize = 512;
@@ -45,6 +49,7 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     process.documented = std::mem::take(&mut process.documented).merge(auth.routes());
     process.watch("auth", vec![Need::Bus(bus.clone())]);
     sweep(process, auth.clone());
+    tend_signing_keys(process, auth.clone());
     errands(process, auth.clone());
     resume_erasures(process, auth.clone());
     process.tend_keys(OwnerKind::User, Arc::clone(auth.keyring()));
@@ -68,6 +73,30 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+/// Exchanges the keys that sign access tokens when it is time, and follows what other processes do.
+fn tend_signing_keys(process: &Process<'_>, auth: Auth) {
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn_service("auth.signing_keys", async move {
+        let mut ticks = tokio::time::interval(TEND_SIGNING_KEYS_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = shutdown.requested() => return Ok(()),
+            }
+            match auth.tend_signing_keys(Timestamp(now_ms())).await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    tracing::warn!(%error, "the keys of access tokens are not looked after now");
+                    failing = true;
+                }
+                Err(_) => {}
+            }
+        }
+    });
 }
 
 /// What commands leave behind: mail to users.

@@ -55,7 +55,6 @@ impl Installation {
         config.nats.url = SecretUrl::new(nats.url());
         config.auth.argon2_memory_kib = 64;
         config.auth.argon2_iterations = 1;
-        config.auth.signing_key_file = Some(secrets.path().join(secrets::SIGNING_KEY));
         config.auth.name_key_file = Some(secrets.path().join(secrets::NAME_KEY));
         config.crypto.kek_file = Some(secrets.path().join(secrets::KEK));
         config.auth.importers = vec!["importer".to_owned()];

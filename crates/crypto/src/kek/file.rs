@@ -204,7 +204,7 @@ mod tests {
     use crate::Owner;
 
     const CONTEXT: fn(u8, u32) -> Context =
-        |n, epoch| Context { owner: Owner::User(UserId::new(Timestamp(1), [n; 10])), epoch };
+        |n, epoch| Context::Sealing { owner: Owner::User(UserId::new(Timestamp(1), [n; 10])), epoch };
 
     fn file(text: &str) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -222,7 +222,7 @@ mod tests {
         let key = Key::random();
         let wrapped = keks.wrap(&CONTEXT(1, 1), &key).await.unwrap();
         assert_eq!(keks.unwrap(&CONTEXT(1, 1), &wrapped).await, Ok(key));
-        for context in [CONTEXT(2, 1), CONTEXT(1, 2)] {
+        for context in [CONTEXT(2, 1), CONTEXT(1, 2), Context::Signing { thumbprint: [1; 32] }] {
             assert_eq!(keks.unwrap(&context, &wrapped).await, Err(KekError::Refused("a".to_owned())));
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
 }
 
 /// Each rule: whether it holds, the key to look at, and what to do.
-fn rules(config: &Config) -> [(bool, &'static str, &'static str); 13] {
+fn rules(config: &Config) -> [(bool, &'static str, &'static str); 14] {
     let Config { http, ops, auth, edge, limits, rate, nats, redis, commands, shutdown, .. } = config;
     [
         (
@@ -33,6 +33,11 @@ fn rules(config: &Config) -> [(bool, &'static str, &'static str); 13] {
             auth.refresh_idle_s <= auth.refresh_absolute_s,
             "auth.refresh_idle_s",
             "must not exceed auth.refresh_absolute_s",
+        ),
+        (
+            2 * auth.jwks_reload_ms <= auth.signing_overlap_s,
+            "auth.signing_overlap_s",
+            "must be at least twice auth.jwks_reload_ms, or a key signs before everybody knows it",
         ),
         (
             auth.password_min_chars <= auth.password_max_bytes,

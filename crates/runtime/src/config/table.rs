@@ -140,9 +140,11 @@ configuration! {
 
     /// Passwords, tokens and sessions.
     auth: Auth {
-        /// Ed25519 private key (PKCS #8 PEM) that signs access tokens. The role `auth` needs it;
-        /// `chasqui admin secrets init` makes one.
-        signing_key_file: Option<PathBuf> as Optional<FilePath> = "";
+        /// After so many days the key that signs access tokens is replaced by a new one; 0 for never.
+        signing_rotate_days: u32 as Whole = "30" in 0..=3650;
+        /// How long a new signing key is published before it signs, so that whoever checks tokens knows it by then. Who
+        /// reads `/.well-known/jwks.json` may keep it for half of that.
+        signing_overlap_s: Duration as Seconds = "3600" in 2..=604_800;
         /// Key (32 bytes, as hexadecimal text) under which user names become subjects of the log and keys of the
         /// view of names. The roles `auth`, `query-api` and `ws-edge` need it; `chasqui admin secrets init` makes one. It must never change while its log lives.
         name_key_file: Option<PathBuf> as Optional<FilePath> = "";
@@ -152,8 +154,8 @@ configuration! {
         audience: String as Text = "chasqui";
         /// Life of an access token.
         access_ttl_s: Duration as Seconds = "600" in 5..=86_400;
-        /// How long access tokens are still taken after a process could last read which sessions were revoked. Then
-        /// everybody is refused with `unavailable` until it can.
+        /// How long access tokens are still taken after a process could last read which sessions were revoked, or which
+        /// keys are published. Then everybody is refused with `unavailable` until it can.
         revocations_stale_s: Duration as Seconds = "30" in 2..=3600;
         /// A session that was not refreshed for so long is over (14 days).
         refresh_idle_s: Duration as Seconds = "1209600" in 5..=31_536_000;
@@ -197,8 +199,9 @@ configuration! {
         /// Where users find the application: the links in mails begin with it, and carry their secret behind a `#`,
         /// where no server sees it.
         public_url: String as Text = "http://127.0.0.1:8080";
-        /// Shortest time between two looks for a signing key that is not known yet.
-        jwks_reload_ms: Duration as Millis = "5000" in 100..=600_000;
+        /// How often every process that checks tokens reads the published keys. Bounds how long a key that was withdrawn
+        /// is still believed.
+        jwks_reload_ms: Duration as Millis = "1000" in 100..=60_000;
     }
 
     /// Mail to users: to verify an address, to reset a password, and to tell of changes. Without `smtp.url` what needs
@@ -222,7 +225,7 @@ configuration! {
     /// Sealing of what is said and what is personal.
     crypto: Crypto {
         /// Key-encryption keys, as lines `<id> <64 hexadecimal digits>`: the last line wraps the keys of rooms and
-        /// users, all lines unwrap. The roles `auth`, `command-api`, `query-api` and `ws-edge` need it; `chasqui admin
+        /// users and those that sign access tokens, all lines unwrap. The roles `auth`, `command-api`, `query-api` and `ws-edge` need it; `chasqui admin
         /// secrets init` makes one. Read again when it changes. Without it nothing that is sealed can be read, and
         /// nobody can make it again.
         kek_file: Option<PathBuf> as Optional<FilePath> = "";

@@ -33,7 +33,6 @@ fn every_default_fits_its_key_and_every_rule() {
     assert_eq!(config.edge.tick_ms.as_millis(), 1000);
     assert_eq!(config.auth.access_ttl_s.as_secs(), 600);
     assert_eq!(config.nats.url.expose(), "nats://127.0.0.1:4222");
-    assert!(config.auth.signing_key_file.is_none());
     assert!(config.in_force().all(|row| row.origin == Origin::Default));
 }
 

@@ -81,10 +81,12 @@ names! {
     describe_gauge LIMITER_KEYS = "chasqui_limiter_keys", "Accounts, addresses and rooms that limits are counted for.";
 
     describe_gauge CRYPTO_KEYS = "chasqui_crypto_keys",
-        "Keys that seal, by `kind` (room, user) and by the key-encryption key (`kek`) that wraps them. Where an old one has none \
+        "Keys, by `kind` (room, user: they seal; signing: they sign access tokens) and by the key-encryption key (`kek`) that wraps them. Where an old one has none \
         left, its line may be taken out of the key file.";
 
     describe_counter AUTH_LOGINS_TOTAL = "chasqui_auth_logins_total", "Logins, by `outcome`.";
+    describe_gauge AUTH_SIGNING_KEY_AGE_SECONDS = "chasqui_auth_signing_key_age_seconds",
+        "How long the key that signs access tokens has been doing so.";
     describe_counter AUTH_REFRESHES_TOTAL = "chasqui_auth_refreshes_total",
         "Refreshes, by `outcome` (rotated, repeated, reuse, expired).";
     describe_counter MAILS_TOTAL = "chasqui_mails_total",

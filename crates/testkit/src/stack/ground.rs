@@ -94,7 +94,6 @@ impl Ground {
             ("mongodb.url".to_owned(), self.mongo_url()),
             ("mongodb.database".to_owned(), database.to_owned()),
             ("redis.url".to_owned(), self.redis_url()),
-            ("auth.signing_key_file".to_owned(), file("signing_key.pem")),
             ("auth.name_key_file".to_owned(), file("name.key")),
             ("crypto.kek_file".to_owned(), file("kek.keys")),
             ("log.filter".to_owned(), "info,chasqui=debug".to_owned()),

@@ -1,6 +1,6 @@
 //! Who the client is: its hello, its token, and a newer token on the same connection.
 
-use chasqui_auth::Identity;
+use chasqui_auth::{Identity, KeyId};
 use chasqui_events::Timestamp;
 use chasqui_protocol::{
     CloseCode, Code, Problem, ServerFrame,
@@ -10,6 +10,11 @@ use chasqui_protocol::{
 use super::{Effect, Phase, Session, error};
 
 impl Session {
+    /// The key that signed the newest token that the client has shown.
+    pub(crate) fn signed_by(&self) -> Option<KeyId> {
+        self.identity.as_ref().map(|identity| identity.signed_by)
+    }
+
     /// Greets the client, once its cursor was looked at.
     pub(crate) fn welcome(&mut self, resumed: bool, now: Timestamp) {
         let Some(identity) = self.identity else { return };

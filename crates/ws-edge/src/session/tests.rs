@@ -1,6 +1,6 @@
 //! One session after the other, one client, one room: cut anywhere, resumed, left, entered again.
 
-use chasqui_auth::Scopes;
+use chasqui_auth::{KeyId, Scopes};
 use chasqui_events::{CommandId, SessionId, UserId, receipts::Mark};
 use chasqui_protocol::{Happening, Item, command::Read};
 use pretty_assertions::assert_eq;
@@ -26,6 +26,7 @@ fn identity() -> Identity {
         session: SessionId::new(Timestamp(1), [1; 10]),
         expires_at: Timestamp(1_000_000),
         scopes: Scopes::NONE,
+        signed_by: KeyId::default(),
     }
 }
 
