@@ -1,4 +1,4 @@
-//! Order in a room: bans and mutes, as people meet them.
+//! Order in a room: bans, mutes and slow mode, as people meet them.
 
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,11 @@ use chasqui_events::{
     room::Kind,
 };
 use chasqui_protocol::{
-    Accepted, Code,
+    Accepted, Code, Problem,
     query::{Freshness, Members, Query},
     timeline::Happening,
 };
-use chasqui_testkit::{Checker, Load, PATIENCE, Person, Stack};
+use chasqui_testkit::{Checker, Load, PATIENCE, Person, Role, Stack};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
@@ -142,6 +142,47 @@ async fn posting_while_being_muted() {
     assert!(all.iter().any(|sent| sent.outcome.is_err()), "nothing was said while muted");
     let report = Checker::new().sent(all).seen_by(&[&ana, &beto, &carla]).check(&stack).await;
     assert!(report.standing > 0, "{report:?}");
+}
+
+/// In slow mode a member posts once in an interval, moderators as they like; a message that is sent again because its
+/// answer was lost does not wait, and a client waits by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_wait_in_slow_mode() {
+    const INTERVAL: i64 = 3;
+    let stack = Stack::start().await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.room_with("weavers", &[&beto]).await;
+    assert_eq!(code(beto.client.set_slow_mode(room, 3).await), Code::RoleTooLow);
+    ana.client.set_slow_mode(room, 3).await.unwrap();
+    sees(&beto, room, "slow mode", |what| matches!(what, Happening::SlowModeChanged { seconds: 3 })).await;
+    let shown = beto.client.conversation(room, Freshness::Latest).await.unwrap();
+    assert_eq!(shown.slow_mode_s, Some(3));
+    let token = beto.token().await;
+    let send = async |body: &serde_json::Value| {
+        let url = stack.url(Role::CommandApi, "/v1/commands/send");
+        stack.http().post(url).bearer_auth(&token).json(body).send().await.unwrap()
+    };
+    let say = |text: &str| json!({"id": beto.client.new_id(), "room": room, "body": text});
+    let first = say("first");
+    let accepted: Accepted = send(&first).await.json().await.unwrap();
+    let again: Accepted = send(&first).await.json().await.unwrap();
+    assert_eq!(again.position, accepted.position, "the same message, whose answer may have been lost");
+    let refused: Problem = send(&say("second")).await.json().await.unwrap();
+    assert_eq!(refused.code, Code::TooMany);
+    assert!(refused.retry_after_ms.is_some_and(|ms| ms <= 3000), "{refused:?}");
+    for text in ["we", "owners", "hurry"] {
+        ana.says(room, text).await;
+    }
+    let waited = beto.says(room, "second").await;
+    let apart = waited.at.unwrap().since(accepted.at.unwrap());
+    assert!(apart >= INTERVAL * 1000, "only {apart} ms apart");
+    ana.client.set_slow_mode(room, 0).await.unwrap();
+    for text in ["as", "before"] {
+        beto.says(room, text).await;
+    }
+    let last = beto.says(room, "!").await;
+    assert!(last.at.unwrap().since(waited.at.unwrap()) < INTERVAL * 1000);
+    Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
 }
 
 /// Whoever is suspended is cut off within seconds, on every device, and does not come back until reinstated.

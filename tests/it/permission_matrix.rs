@@ -220,6 +220,7 @@ async fn attempt(stack: &Stack, subject: &Subject, others: &Others, name: &str) 
         "invite" => (Process::CommandApi, json!({"id": id, "room": room, "user": bystander})),
         "remove" | "ban" | "unban" => (Process::CommandApi, json!({"id": id, "room": room, "user": outcast})),
         "mute" | "unmute" => (Process::CommandApi, json!({"id": id, "room": room, "user": guest})),
+        "set_slow_mode" => (Process::CommandApi, json!({"id": id, "room": room, "seconds": 0})),
         "rename_room" => (Process::CommandApi, json!({"id": id, "room": room, "name": "another"})),
         "change_role" => {
             (Process::CommandApi, json!({"id": id, "room": room, "user": guest, "role": "guest"}))
@@ -227,7 +228,7 @@ async fn attempt(stack: &Stack, subject: &Subject, others: &Others, name: &str) 
         "register_imported" => {
             (Process::Auth, json!({"id": id, "name": format!("old-{}", subject.person.name)}))
         }
-        "suspend" | "reinstate" | "erase_user" => {
+        "suspend" | "reinstate" | "end_sessions" | "erase_user" => {
             (Process::Auth, json!({"id": id, "user": bystander, "reason": reason}))
         }
         "change_global_role" => {

@@ -9,6 +9,7 @@ pub(crate) mod change_profile;
 pub(crate) mod confirm_totp;
 pub(crate) mod create_service;
 pub(crate) mod deactivate;
+pub(crate) mod end_sessions;
 pub(crate) mod enrol_totp;
 pub(crate) mod erase_user;
 pub(crate) mod issue_token;

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::{By, show},
     command::{
-        change_global_role, create_service, erase_user, issue_token, reinstate, revoke_token, suspend, tokens,
+        change_global_role, create_service, end_sessions, erase_user, issue_token, reinstate, revoke_token,
+        suspend, tokens,
     },
     refusal,
     serve::{reply, unknown},
@@ -25,6 +26,7 @@ pub const NAMES: &[&str] = &[
     "account",
     "suspend",
     "reinstate",
+    "end_sessions",
     "change_global_role",
     "create_service",
     "issue_token",
@@ -86,6 +88,12 @@ impl Auth {
                     suspend::handle(auth, By::Operator(&operator), &trace, command).await
                 };
                 reply("suspend", body, run).await
+            }
+            "end_sessions" => {
+                let run = async |FromOperator { operator, command }| {
+                    end_sessions::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply("end_sessions", body, run).await
             }
             "reinstate" => {
                 let run = async |FromOperator { operator, command }| {

@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     command::{
         account, change_email, change_global_role, change_name, change_password, change_profile,
-        confirm_totp, create_service, deactivate, enrol_totp, erase_user, issue_token, login,
+        confirm_totp, create_service, deactivate, end_sessions, enrol_totp, erase_user, issue_token, login,
         login_second_factor, logout, refresh, register, register_imported, reinstate, remove_totp,
         renew_recovery_codes, request_password_reset, reset_password, revoke_all_sessions,
         revoke_other_sessions, revoke_session, revoke_token, service_login, suspend, tokens, verify_email,
@@ -53,6 +53,7 @@ impl Auth {
             .routes(routes!(erase_user::endpoint))
             .routes(routes!(suspend::endpoint))
             .routes(routes!(reinstate::endpoint))
+            .routes(routes!(end_sessions::endpoint))
             .routes(routes!(change_global_role::endpoint))
             .routes(routes!(change_password::endpoint))
             .routes(routes!(change_name::endpoint))

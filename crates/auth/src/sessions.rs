@@ -181,6 +181,24 @@ pub(crate) async fn forget_all(auth: &Inner, user: UserId) -> Result<(), Problem
     Ok(())
 }
 
+/// Ends all that is logged in to an account: a person's sessions, and those that a program's tokens opened.
+///
+/// # Errors
+/// As [`revoke_all`].
+pub(crate) async fn end_all(
+    auth: &Inner,
+    trace: &TraceContext,
+    user: UserId,
+    reason: RevocationReason,
+) -> Result<(), Problem> {
+    // Also where nothing had to be recorded: an attempt that ended in between is completed by the next.
+    revoke_all(auth, trace, user, None, reason).await?;
+    for token in auth.account(user).await?.account.tokens() {
+        auth.end_token_sessions(trace, user, token, reason).await?;
+    }
+    Ok(())
+}
+
 /// Tells everyone that a session has ended, so that its access tokens are refused and its connections closed; once, or
 /// again where it is not known that it was told.
 ///

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use chasqui_events::{CommandId, RoomId, Seq, SessionId, Timestamp, UserId, room::Kind};
 use chasqui_protocol::{
     Accepted, ClientFrame,
-    command::{Ban, CreateRoom, Invite, Join, Leave, Mute, OpenDirect, Read, Remove, Send, Unban, Unmute},
+    command::{
+        Ban, CreateRoom, Invite, Join, Leave, Mute, OpenDirect, Read, Remove, Send, SetSlowMode, Unban,
+        Unmute,
+    },
     frame::Welcome,
     query::{Freshness, Query},
 };
@@ -228,6 +231,11 @@ impl Client {
     /// Lifts a mute.
     pub async fn unmute(&self, room: RoomId, user: UserId) -> Result<Accepted, ClientError> {
         self.command(ClientFrame::Unmute(Unmute { id: self.new_id(), room, user })).await
+    }
+
+    /// Has members of a room post less often: once in so many seconds. 0 for as often as they like.
+    pub async fn set_slow_mode(&self, room: RoomId, seconds: u32) -> Result<Accepted, ClientError> {
+        self.command(ClientFrame::SetSlowMode(SetSlowMode { id: self.new_id(), room, seconds })).await
     }
 
     /// Says that the user has read a room up to a place. It is said again after a reconnect if it may have been

@@ -14,5 +14,6 @@ pub(crate) mod receipts;
 pub(crate) mod remove;
 pub(crate) mod rename_room;
 pub(crate) mod send;
+pub(crate) mod set_slow_mode;
 pub(crate) mod unban;
 pub(crate) mod unmute;

@@ -10,6 +10,7 @@ mod heads;
 mod routes;
 pub mod serve;
 mod service;
+mod slow_mode;
 mod users;
 
 pub use routes::FindSent;

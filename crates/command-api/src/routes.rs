@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     command::{
         ban, change_role, create_room, delivered, invite, join, leave, mute, open_direct, read, remove,
-        rename_room, send, unban, unmute,
+        rename_room, send, set_slow_mode, unban, unmute,
     },
     service::CommandApi,
 };
@@ -44,6 +44,7 @@ pub(crate) fn routes(api: CommandApi, find_sent: Option<FindSent>) -> OpenApiRou
         .routes(routes!(ban::endpoint))
         .routes(routes!(unban::endpoint))
         .routes(routes!(mute::endpoint))
+        .routes(routes!(set_slow_mode::endpoint))
         .routes(routes!(unmute::endpoint))
         .routes(routes!(send::endpoint))
         .routes(routes!(delivered::endpoint))

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::{
     command::{
         ban, change_role, create_room, delivered, invite, join, leave, mute, open_direct, read, receipts,
-        remove, rename_room, send, unban, unmute,
+        remove, rename_room, send, set_slow_mode, unban, unmute,
     },
     service::{CommandApi, Inner},
 };
@@ -41,6 +41,7 @@ pub const NAMES: &[&str] = &[
     "ban",
     "unban",
     "mute",
+    "set_slow_mode",
     "unmute",
     "read",
     "delivered",
@@ -63,6 +64,7 @@ impl CommandApi {
             "change_role" => api.run("change_role", &incoming, change_role::handle).await,
             "ban" => api.run("ban", &incoming, ban::handle).await,
             "unban" => api.run("unban", &incoming, unban::handle).await,
+            "set_slow_mode" => api.run("set_slow_mode", &incoming, set_slow_mode::handle).await,
             "mute" => api.run("mute", &incoming, mute::handle).await,
             "unmute" => api.run("unmute", &incoming, unmute::handle).await,
             "read" => api.run("read", &incoming, read::handle).await,

@@ -15,7 +15,7 @@ use chasqui_protocol::{Accepted, Code, Problem};
 use chasqui_runtime::{clock::random_bytes, config::Config};
 use sha2::{Digest as _, Sha256};
 
-use crate::{authorship::Authorship, heads::Heads, routes::FindSent, users::Users};
+use crate::{authorship::Authorship, heads::Heads, routes::FindSent, slow_mode::SlowMode, users::Users};
 
 /// Rooms, messages and receipts. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) heads: Heads,
     pub(crate) users: Users,
     pub(crate) sealer: Sealer,
+    pub(crate) slow_mode: SlowMode,
     partitions: u16,
     pub(crate) timeout: Duration,
 }
@@ -67,6 +68,7 @@ impl CommandApi {
             heads: Heads::new(log.clone(), config.chat.partitions),
             users: Users::new(log.clone()),
             sealer: Sealer::new(keyring, config.crypto.seals_per_epoch),
+            slow_mode: SlowMode::new(),
             partitions: config.chat.partitions,
             timeout: config.commands.timeout_ms,
             log,

@@ -9,7 +9,7 @@ use chasqui_events::{
     SessionId, Timestamp, UserId,
     account::{
         AccountEvent, Deactivated, Erased, GlobalRole, Operator, Reactivated, Reinstated, RoleChanged,
-        ServiceCreated, Suspended, TokenIssued, TokenRevoked,
+        ServiceCreated, SessionsEnded, Suspended, TokenIssued, TokenRevoked,
     },
 };
 
@@ -67,6 +67,7 @@ impl Roles {
             }
             AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::SessionsEnded(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
             | AccountEvent::ServiceCreated(_)
@@ -127,7 +128,9 @@ impl Account {
                 self.tokens.remove(&revoked.token);
             }
             AccountEvent::Erased(_) => self.erased = true,
-            AccountEvent::RoleChanged(_) | AccountEvent::OperatorActed(_) => {}
+            AccountEvent::RoleChanged(_)
+            | AccountEvent::SessionsEnded(_)
+            | AccountEvent::OperatorActed(_) => {}
         }
     }
 
@@ -282,6 +285,17 @@ impl Case<'_> {
         Ok(Some(AccountEvent::Reinstated(Reinstated { user, reason, operator })))
     }
 
+    /// Ends what is logged in to the target's account.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn end_sessions(&self) -> Result<Option<AccountEvent>, Rejection> {
+        let reason = self.permitted(Permission::Suspend)?;
+        self.order_is_theirs()?;
+        let (user, operator) = (self.target, self.actor.operator());
+        Ok(Some(AccountEvent::SessionsEnded(SessionsEnded { user, reason, operator })))
+    }
+
     /// Makes the account a program's; `None` when it is one.
     ///
     /// # Errors
@@ -389,6 +403,7 @@ pub const fn is_about_roles(event: &AccountEvent) -> bool {
         AccountEvent::RoleChanged(_) => true,
         AccountEvent::Suspended(_)
         | AccountEvent::Reinstated(_)
+        | AccountEvent::SessionsEnded(_)
         | AccountEvent::Deactivated(_)
         | AccountEvent::Reactivated(_)
         | AccountEvent::ServiceCreated(_)

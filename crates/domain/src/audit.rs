@@ -56,6 +56,9 @@ impl Entry {
                 let until = e.until.map_or_else(String::new, |until| format!("until {}", until.millis()));
                 (e.operator.as_ref(), name, Some(e.user), until, Some(&e.reason))
             }
+            AccountEvent::SessionsEnded(e) => {
+                (e.operator.as_ref(), name, Some(e.user), String::new(), Some(&e.reason))
+            }
             AccountEvent::Reinstated(e) => {
                 (e.operator.as_ref(), name, Some(e.user), String::new(), Some(&e.reason))
             }

@@ -185,7 +185,8 @@ fn posting_moves(event: &RoomEvent) -> Vec<(UserId, Move)> {
         RoomEvent::Renamed(_)
         | RoomEvent::MemberInvited(_)
         | RoomEvent::MemberRoleChanged(_)
-        | RoomEvent::MemberUnbanned(_) => vec![],
+        | RoomEvent::MemberUnbanned(_)
+        | RoomEvent::SlowModeChanged(_) => vec![],
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Permission {
     Ban,
     /// Mute somebody of a lower role, and lift mutes.
     Mute,
+    /// Have members post less often. Who may is not slowed down.
+    SlowMode,
     /// Give the room another name.
     Rename,
     /// Give somebody another role.
@@ -154,6 +156,13 @@ impl Permission {
             Programs::With(Scope::Moderate),
         ),
         row(
+            Self::SlowMode,
+            "slow a room down, and post in it without waiting",
+            &["set_slow_mode"],
+            keeper(Role::Moderator),
+            Programs::With(Scope::Moderate),
+        ),
+        row(
             Self::Rename,
             "rename the room",
             &["rename_room"],
@@ -176,8 +185,8 @@ impl Permission {
         ),
         row(
             Self::Suspend,
-            "see accounts, suspend users of a lower global role, reinstate them",
-            &["account", "suspend", "reinstate"],
+            "see accounts; suspend users of a lower global role, reinstate them, end their sessions",
+            &["account", "suspend", "reinstate", "end_sessions"],
             Needs::Globally(GlobalRole::Moderator),
             Programs::None,
         ),
@@ -294,6 +303,7 @@ mod tests {
             | P::Remove
             | P::Ban
             | P::Mute
+            | P::SlowMode
             | P::Rename
             | P::ChangeRole
             | P::Import
@@ -314,6 +324,7 @@ mod tests {
             P::Remove,
             P::Ban,
             P::Mute,
+            P::SlowMode,
             P::Rename,
             P::ChangeRole,
             P::Import,

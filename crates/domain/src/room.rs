@@ -8,6 +8,7 @@ use chasqui_events::{
     room::{
         Created, FoundingMember, Kind, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted,
         MemberRemoved, MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, Role, RoomEvent,
+        SlowModeChanged,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,14 @@ pub struct Room {
     /// Who may not post, and until when; also those whose time is over, and those who have left.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub muted: BTreeMap<UserId, Term>,
+    /// The time between two messages of one member, in seconds; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slow_mode_s: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A command on a room's state lane.
@@ -128,6 +137,11 @@ pub enum RoomCommand {
         /// Who.
         user: UserId,
     },
+    /// Have members post less often, or as often as they like again.
+    SetSlowMode {
+        /// The time between two messages of one member, in seconds; 0 for none.
+        seconds: u32,
+    },
 }
 
 /// What a command comes to.
@@ -182,6 +196,7 @@ impl Room {
             RoomEvent::MemberUnmuted(MemberUnmuted { user }) => {
                 self.muted.remove(user);
             }
+            RoomEvent::SlowModeChanged(SlowModeChanged { seconds }) => self.slow_mode_s = *seconds,
         }
     }
 
@@ -213,6 +228,7 @@ impl Room {
                 self.decide_mute(asker, *user, *until, reason.as_deref())
             }
             RoomCommand::Unmute { user } => self.decide_unmute(asker, *user),
+            RoomCommand::SetSlowMode { seconds } => self.decide_slow_mode(asker, *seconds),
         }
     }
 

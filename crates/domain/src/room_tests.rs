@@ -138,6 +138,15 @@ fn after(room: &Room, caller: u8, command: &RoomCommand) -> Room {
 }
 
 #[test]
+fn slow_mode_is_for_those_who_cannot_change_it() {
+    let slow = after(&room(Kind::Public), MODERATOR, &RoomCommand::SetSlowMode { seconds: 30 });
+    let waits = |n: u8| slow.slow_mode_for(user(n)).map(|time| time.as_secs());
+    assert_eq!([MEMBER, MODERATOR, OWNER, STRANGER].map(waits), [Some(30), None, None, None]);
+    let ended = after(&slow, OWNER, &RoomCommand::SetSlowMode { seconds: 0 });
+    assert_eq!(ended.slow_mode_for(user(MEMBER)), None);
+}
+
+#[test]
 fn order_is_kept_by_moderators_and_above() {
     let public = room(Kind::Public);
     for (caller, command, expected) in [
@@ -154,6 +163,10 @@ fn order_is_kept_by_moderators_and_above() {
         (MEMBER, mute(OWNER, None), "role-too-low"),
         (MODERATOR, RoomCommand::Unban { user: user(MEMBER) }, "already"),
         (MODERATOR, RoomCommand::Unmute { user: user(MEMBER) }, "already"),
+        (MEMBER, RoomCommand::SetSlowMode { seconds: 30 }, "role-too-low"),
+        (MODERATOR, RoomCommand::SetSlowMode { seconds: 30 }, "record"),
+        (MODERATOR, RoomCommand::SetSlowMode { seconds: 21_601 }, "size"),
+        (MODERATOR, RoomCommand::SetSlowMode { seconds: 0 }, "already"),
     ] {
         assert_eq!(outcome(&public, caller, &command), expected, "{caller} {command:?}");
     }

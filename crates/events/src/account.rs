@@ -110,6 +110,19 @@ pub struct Reinstated {
     pub operator: Option<Operator>,
 }
 
+/// `user.sessions_ended`: somebody else ended all that was logged in to the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionsEnded {
+    /// Whose.
+    pub user: UserId,
+    /// Why.
+    pub reason: String,
+    /// Set when an operator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
+}
+
 /// `service.created`: the account is a program's. Nobody logs in to it with a password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -224,6 +237,8 @@ family! {
         Suspended(Suspended) = "user.suspended" v 1,
         /// Somebody may log in again.
         Reinstated(Reinstated) = "user.reinstated" v 1,
+        /// Somebody's sessions were ended by somebody else.
+        SessionsEnded(SessionsEnded) = "user.sessions_ended" v 1,
         /// An account is a program's.
         ServiceCreated(ServiceCreated) = "service.created" v 1,
         /// A program has a token.

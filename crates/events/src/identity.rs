@@ -104,6 +104,8 @@ pub enum RevocationReason {
     CredentialChanged,
     /// The account was suspended.
     Suspended,
+    /// Whoever keeps order ended it.
+    EndedByAdmin,
     /// The user deactivated the account.
     Deactivated,
     /// The account was erased.
@@ -122,6 +124,7 @@ impl RevocationReason {
         Self::PasswordChanged,
         Self::CredentialChanged,
         Self::Suspended,
+        Self::EndedByAdmin,
         Self::Deactivated,
         Self::Erased,
         Self::TokenRevoked,
@@ -138,6 +141,7 @@ impl RevocationReason {
             Self::PasswordChanged => "password_changed",
             Self::CredentialChanged => "credential_changed",
             Self::Suspended => "suspended",
+            Self::EndedByAdmin => "ended_by_admin",
             Self::Deactivated => "deactivated",
             Self::Erased => "erased",
             Self::TokenRevoked => "token_revoked",

@@ -167,6 +167,14 @@ pub struct MemberUnmuted {
     pub user: UserId,
 }
 
+/// `room.slow_mode_changed`: members post less often, or as often as they like again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowModeChanged {
+    /// The time between two messages of one member, in seconds; 0 for none.
+    pub seconds: u32,
+}
+
 family! {
     /// What can happen on a room's state lane.
     RoomEvent {
@@ -192,5 +200,7 @@ family! {
         MemberMuted(MemberMuted) = "room.member_muted" v 1,
         /// Somebody may post again.
         MemberUnmuted(MemberUnmuted) = "room.member_unmuted" v 1,
+        /// Members post less often, or as often as they like again.
+        SlowModeChanged(SlowModeChanged) = "room.slow_mode_changed" v 1,
     }
 }

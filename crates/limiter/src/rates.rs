@@ -163,6 +163,12 @@ impl Rates {
         self.judge(self.limiter.admit(self.send_room, room.as_uuid().as_bytes()))
     }
 
+    /// A message in a room in slow mode, which is the room's own rule: it holds also where limits are only watched, or off.
+    pub async fn slow_mode(&self, author: UserId, room: RoomId, every: Duration) -> Result<(), Problem> {
+        let key = [room.as_uuid().as_bytes().as_slice(), author.as_uuid().as_bytes()].concat();
+        Ok(self.limiter.check(Limit::every("slow_mode", every), key).await?)
+    }
+
     /// A new room.
     pub async fn create_room(&self, account: Account) -> Result<(), Problem> {
         self.check(self.create_room_account, account).await

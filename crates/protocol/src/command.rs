@@ -263,6 +263,17 @@ commands! {
         /// Why, in at most 500 characters. It is recorded.
         reason: String => secret,
     }
+    /// Log somebody out everywhere.
+    EndSessions {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// Who.
+        #[schema(value_type = uuid::Uuid)]
+        user: UserId,
+        /// Why, in at most 500 characters. It is recorded.
+        reason: String => secret,
+    }
     /// Give somebody another global role. Needs the global role `admin`.
     ChangeGlobalRole {
         /// The command id.
@@ -502,6 +513,17 @@ commands! {
         /// Who.
         #[schema(value_type = uuid::Uuid)]
         user: UserId,
+    }
+    /// Have members post less often, or as often as they like again.
+    SetSlowMode {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// The time between two messages of one member, in seconds, at most 21,600; 0 for none.
+        seconds: u32,
     }
     /// Say something in a room.
     Send {

@@ -7,8 +7,8 @@ use crate::{
     Accepted, Item, Problem,
     command::{
         Ban, ChangeProfile, ChangeRole, CreateRoom, Invite, Join, Leave, Login, LoginSecondFactor, Logout,
-        Mute, OpenDirect, Read, Refresh, Register, Remove, RenameRoom, SecondFactorAsked, Send, Tokens,
-        Unban, Unmute,
+        Mute, OpenDirect, Read, Refresh, Register, Remove, RenameRoom, SecondFactorAsked, Send, SetSlowMode,
+        Tokens, Unban, Unmute,
     },
     query::{Freshness, Query},
 };
@@ -89,6 +89,8 @@ pub enum ClientFrame {
     Mute(Mute),
     /// Lifts a mute.
     Unmute(Unmute),
+    /// Slows a room down.
+    SetSlowMode(SetSlowMode),
     /// Says something.
     Send(Send),
 }
@@ -122,6 +124,7 @@ impl ClientFrame {
         "unban",
         "mute",
         "unmute",
+        "set_slow_mode",
         "send",
     ];
 }

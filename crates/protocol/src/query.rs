@@ -143,6 +143,9 @@ pub struct Conversation {
     pub kind: Kind,
     /// Its name; for a direct conversation empty, see `peer`.
     pub name: String,
+    /// The time between two messages of one member, in seconds; absent for none. Moderators and owners do not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_mode_s: Option<u32>,
     /// The other side of a direct conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]

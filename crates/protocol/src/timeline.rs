@@ -141,4 +141,9 @@ pub enum Happening {
         #[schema(value_type = uuid::Uuid)]
         user: UserId,
     },
+    /// Members post less often, or as often as they like again.
+    SlowModeChanged {
+        /// The time between two messages of one member, in seconds; 0 for none.
+        seconds: u32,
+    },
 }

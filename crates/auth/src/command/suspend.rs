@@ -46,11 +46,6 @@ pub(crate) async fn handle(
     let Suspend { id, user, until, reason } = command;
     let act = Act { actor, trace, id, target: user, reason: &reason };
     let accepted = auth.change_account(act, |case, _| case.suspend(until)).await?;
-    // Also where they were suspended already: an attempt that ended in between is completed by the next.
-    let reason = RevocationReason::Suspended;
-    sessions::revoke_all(auth, trace, user, None, reason).await?;
-    for token in auth.account(user).await?.account.tokens() {
-        auth.end_token_sessions(trace, user, token, reason).await?;
-    }
+    sessions::end_all(auth, trace, user, RevocationReason::Suspended).await?;
     Ok(accepted)
 }

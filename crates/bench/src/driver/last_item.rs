@@ -36,7 +36,8 @@ impl Entry {
             | Happening::Banned { .. }
             | Happening::Unbanned { .. }
             | Happening::Muted { .. }
-            | Happening::Unmuted { .. } => None,
+            | Happening::Unmuted { .. }
+            | Happening::SlowModeChanged { .. } => None,
         };
         Self { room: item.room, seq: item.seq, by: item.by, id }
     }

@@ -211,6 +211,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("ops.v1.suspend", vec![]),
         ("ops.v1.suspend auth", vec![Auth]),
         ("ops.v1.reinstate auth", vec![Auth]),
+        ("ops.v1.end_sessions auth", vec![Auth]),
         ("ops.v1.change_global_role auth", vec![Auth]),
         ("ops.v1.account auth", vec![Auth]),
         ("ops.v1.create_service auth", vec![Auth]),
@@ -234,6 +235,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("cmd.v1.unban command-api", vec![CommandApi]),
         ("cmd.v1.mute command-api", vec![CommandApi]),
         ("cmd.v1.unmute command-api", vec![CommandApi]),
+        ("cmd.v1.set_slow_mode command-api", vec![CommandApi]),
         ("cmd.v1.read command-api", vec![CommandApi]),
         ("cmd.v1.delivered command-api", vec![CommandApi]),
     ]

@@ -8,7 +8,7 @@ use chasqui_bus::{Bus, BusRole};
 use chasqui_events::{Timestamp, account::GlobalRole};
 use chasqui_protocol::{
     Accepted,
-    command::{AccountShown, ChangeGlobalRole, EraseUser, Reinstate, Suspend},
+    command::{AccountShown, ChangeGlobalRole, EndSessions, EraseUser, Reinstate, Suspend},
 };
 use chasqui_runtime::{clock::now_ms, config::Config};
 use clap::{Args, Subcommand, ValueEnum};
@@ -37,6 +37,8 @@ pub(crate) enum Users {
     },
     /// Ends a suspension.
     Reinstate(Act),
+    /// Logs somebody out everywhere; they may log in again.
+    EndSessions(Act),
     /// Gives somebody a global role.
     Role {
         #[command(flatten)]
@@ -104,6 +106,11 @@ pub(super) async fn run(config: &Config, users: Users) -> anyhow::Result<()> {
             let id = account(&bus, &user).await?.user;
             let command = EraseUser { id: new_id(), user: Some(id), password: None, reason: Some(reason) };
             ask::<Accepted>(&bus, "erase_user", command).await?;
+            user
+        }
+        Users::EndSessions(Act { user, reason }) => {
+            let id = account(&bus, &user).await?.user;
+            ask::<Accepted>(&bus, "end_sessions", EndSessions { id: new_id(), user: id, reason }).await?;
             user
         }
         Users::Role { act, role } => give(&bus, act, role.into()).await?,

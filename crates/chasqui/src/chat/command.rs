@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Mute(Sanction),
     /// Lets somebody post again.
     Unmute(String),
+    /// Have members of the open room post once in so many seconds.
+    Slow(u32),
     /// Lists who is in the open conversation.
     Who,
     /// Shows the last messages of the open conversation.
@@ -76,6 +78,7 @@ pub(crate) const HELP: &str = "\
   /invite NAME      invite somebody to the open room
   /ban NAME [10m] [WHY]    put somebody out and keep them out; /unban NAME lifts it
   /mute NAME [10m] [WHY]   keep somebody from posting; /unmute NAME lifts it
+  /slow 30s         have members post once in 30 s; /slow off ends it
   /who              who is in the open room
   /history [N]      the last N messages
   /leave            leave the open room
@@ -122,6 +125,12 @@ fn command(word: &str, argument: &str) -> Result<Command, String> {
         "unban" => needed("a user's name").map(Command::Unban),
         "mute" => needed("a user's name").map(|rest| Command::Mute(sanction(&rest))),
         "unmute" => needed("a user's name").map(Command::Unmute),
+        "slow" if argument == "off" => Ok(Command::Slow(0)),
+        "slow" => {
+            let seconds = duration(argument).and_then(|ms| u32::try_from(ms / 1000).ok()).filter(|s| *s > 0);
+            let wrong = || "/slow takes a time like 30s or 5m, or off".to_owned();
+            seconds.map(Command::Slow).ok_or_else(wrong)
+        }
         "who" => Ok(Command::Who),
         "history" if argument.is_empty() => Ok(Command::History(HISTORY)),
         "history" => match argument.parse() {
@@ -180,6 +189,10 @@ mod tests {
         let mute = |ms, reason: Option<&str>| {
             command(Command::Mute(Sanction { name: "ana".to_owned(), ms, reason: reason.map(str::to_owned) }))
         };
+        assert_eq!(parse("/slow 30s"), command(Command::Slow(30)));
+        assert_eq!(parse("/slow 5m"), command(Command::Slow(300)));
+        assert_eq!(parse("/slow off"), command(Command::Slow(0)));
+        assert!(matches!(parse("/slow"), Typed::Wrong(_)) && matches!(parse("/slow 30"), Typed::Wrong(_)));
         assert_eq!(parse("/mute ana"), mute(None, None));
         assert_eq!(parse("/mute ana 10m"), mute(Some(600_000), None));
         assert_eq!(parse("/mute ana 2h too loud"), mute(Some(7_200_000), Some("too loud")));

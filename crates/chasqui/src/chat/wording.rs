@@ -55,7 +55,10 @@ pub(crate) fn people(item: &Item) -> [UserId; 2] {
         | Happening::Unbanned { user }
         | Happening::Muted { user, .. }
         | Happening::Unmuted { user } => *user,
-        Happening::Message { .. } | Happening::Created { .. } | Happening::Renamed { .. } => item.by,
+        Happening::Message { .. }
+        | Happening::Created { .. }
+        | Happening::Renamed { .. }
+        | Happening::SlowModeChanged { .. } => item.by,
     };
     [item.by, about]
 }
@@ -89,6 +92,12 @@ pub(crate) fn entry(item: &Item, now: Timestamp, name: impl Fn(UserId) -> String
             format!("{at} -- {by} muted {}{}", name(*user), term(*until, reason.as_deref(), now))
         }
         Happening::Unmuted { user } => format!("{at} -- {by} lets {} speak again", name(*user)),
+        Happening::SlowModeChanged { seconds: 0 } => {
+            format!("{at} -- {by} ended slow mode: everybody posts as often as they like")
+        }
+        Happening::SlowModeChanged { seconds } => {
+            format!("{at} -- {by} slowed the room down: one message of each member in {seconds} s")
+        }
     }
 }
 

@@ -54,7 +54,8 @@ impl Known {
             | Happening::RoleChanged { .. }
             | Happening::Unbanned { .. }
             | Happening::Muted { .. }
-            | Happening::Unmuted { .. } => return,
+            | Happening::Unmuted { .. }
+            | Happening::SlowModeChanged { .. } => return,
         };
         let change = Change { user, at: item.at, entered };
         self.changes.push(Stored { seq: item.seq, change, by_this_importer });

@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use chasqui_client::Event;
 use chasqui_testkit::{Person, Stack};
 use serde_json::Value;
 
@@ -37,6 +38,10 @@ async fn the_operator_looks_after_accounts_and_leaves_a_record() {
     assert!(!may_log_in(&stack, "beto").await);
     said(&admin(&stack, &["users", "reinstate", "beto", "--reason", "a misunderstanding"]));
     assert!(may_log_in(&stack, "beto").await);
+    said(&admin(&stack, &["users", "end-sessions", "beto", "--reason", "a stolen laptop"]));
+    let stopped = |event: &Event| matches!(event, Event::Stopped { .. });
+    beto.after(0, "being logged out", stopped).await;
+    assert!(may_log_in(&stack, "beto").await);
     let erased = said(&admin(&stack, &["users", "erase", "beto", "--reason", "asked for by letter"]));
     assert!(erased.contains("erased"), "{erased}");
     assert!(!may_log_in(&stack, "beto").await);
@@ -59,6 +64,7 @@ async fn the_operator_looks_after_accounts_and_leaves_a_record() {
         ("user.role_changed", "the first one"),
         ("user.suspended", "spam"),
         ("user.reinstated", "a misunderstanding"),
+        ("user.sessions_ended", "a stolen laptop"),
         ("user.erased", "asked for by letter"),
         ("projections rebuild", "to be sure"),
     ];

@@ -159,6 +159,7 @@ impl Key {
             ClientFrame::Unban(command) => command.id,
             ClientFrame::Mute(command) => command.id,
             ClientFrame::Unmute(command) => command.id,
+            ClientFrame::SetSlowMode(command) => command.id,
             ClientFrame::Send(command) => command.id,
             ClientFrame::Hello(_)
             | ClientFrame::Renew(_)

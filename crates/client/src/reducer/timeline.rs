@@ -40,7 +40,8 @@ impl Had {
             | Happening::Banned { .. }
             | Happening::Unbanned { .. }
             | Happening::Muted { .. }
-            | Happening::Unmuted { .. } => &mut self.other,
+            | Happening::Unmuted { .. }
+            | Happening::SlowModeChanged { .. } => &mut self.other,
         }
     }
 }

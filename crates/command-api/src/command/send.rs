@@ -37,6 +37,7 @@ use crate::{
         (status = 400, description = "`malformed`, `size`, `id-in-future`", body = Problem),
         (status = 403, description = "`not-a-member`, `muted`", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
+        (status = 429, description = "`too-many`: `retry_after_ms` says when the room's slow mode, or another limit, allows it", body = Problem),
         (status = 503, description = "`unavailable`; for a retry also `not-yet-projected`", body = Problem),
         (status = 504, description = "`unknown`: send the same again with the same id", body = Problem),
     )
@@ -71,6 +72,11 @@ pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Send) -> Resul
     }
     let decided = state.room.decide_post(asker, &body, &replies_to, &api.limits);
     decided.map_err(|rejection| refusal::rejected(&rejection))?;
+    if import.is_none()
+        && let Some(every) = state.room.slow_mode_for(by)
+    {
+        api.slow_mode.admit(&api.rates, by, room, id, every).await?;
+    }
     let size = body.len() as u64;
     let sealed = api.sealer.seal_text(&Place::Body { room, id, author: by }, &body, now()).await;
     let body = sealed.map_err(|error| refusal::not_sealed(&error))?;

@@ -1,11 +1,13 @@
-//! Order in a room: bans and mutes.
+//! Order in a room: bans, mutes and slow mode.
 //!
-//! Both may end by themselves. Whether one is in force is asked at a moment that the command or the fact brings along,
+//! The first two may end by themselves. Whether one is in force is asked at a moment that the command or the fact brings along,
 //! never of a reader's clock.
+
+use std::time::Duration;
 
 use chasqui_events::{
     Timestamp, UserId,
-    room::{MemberBanned, MemberMuted, MemberUnbanned, MemberUnmuted, Role, RoomEvent},
+    room::{MemberBanned, MemberMuted, MemberUnbanned, MemberUnmuted, Role, RoomEvent, SlowModeChanged},
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +29,19 @@ impl Term {
     }
 }
 
+/// The longest time between two messages of one member, in seconds.
+const SLOWEST: usize = 6 * 60 * 60;
+
 impl Room {
+    /// How long a member waits between two messages; `None` for those who do not wait: where slow mode is off, and for
+    /// whoever may change it.
+    #[must_use]
+    pub fn slow_mode_for(&self, user: UserId) -> Option<Duration> {
+        let role = self.members.get(&user)?.role;
+        let waits = self.slow_mode_s > 0 && Permission::SlowMode.demand(role).is_err();
+        waits.then(|| Duration::from_secs(self.slow_mode_s.into()))
+    }
+
     /// Whether somebody may not enter at a moment.
     #[must_use]
     pub fn is_banned(&self, user: UserId, at: Timestamp) -> bool {
@@ -107,6 +121,18 @@ impl Room {
             return Ok(Decision::AlreadySo);
         }
         Ok(Decision::Record(RoomEvent::MemberUnmuted(MemberUnmuted { user })))
+    }
+
+    pub(super) fn decide_slow_mode(&self, asker: Asker, seconds: u32) -> Result<Decision, Rejection> {
+        let role = self.standing_of(asker)?;
+        self.not_direct("slow mode")?;
+        Permission::SlowMode.demand(role)?;
+        let given = usize::try_from(seconds).unwrap_or(usize::MAX);
+        name::size("the time of slow mode", "seconds", given, 0, SLOWEST)?;
+        if self.slow_mode_s == seconds {
+            return Ok(Decision::AlreadySo);
+        }
+        Ok(Decision::Record(RoomEvent::SlowModeChanged(SlowModeChanged { seconds })))
     }
 
     /// Nobody keeps order over themselves, and only owners over equals.

@@ -19,7 +19,8 @@ pub(super) fn of_room(batch: &mut Batch, entry: &Entry<'_>, event: &RoomEvent) {
         RoomEvent::Renamed(_)
         | RoomEvent::MemberUnbanned(_)
         | RoomEvent::MemberMuted(_)
-        | RoomEvent::MemberUnmuted(_) => return,
+        | RoomEvent::MemberUnmuted(_)
+        | RoomEvent::SlowModeChanged(_) => return,
     };
     let notice = Notice::of_room(kind, entry.room, entry.seq);
     batch.notices.extend(users.into_iter().map(|user| (user, notice)));
@@ -31,6 +32,7 @@ pub(super) fn of_account(batch: &mut Batch, seq: Seq, event: &AccountEvent) {
         AccountEvent::RoleChanged(_)
         | AccountEvent::Suspended(_)
         | AccountEvent::Reinstated(_)
+        | AccountEvent::SessionsEnded(_)
         | AccountEvent::Deactivated(_)
         | AccountEvent::Reactivated(_)
         | AccountEvent::ServiceCreated(_)

@@ -269,6 +269,7 @@ fn conversation(room: &RoomDoc, member: &MemberDoc) -> Option<Conversation> {
         room: room.room,
         kind: room.kind?,
         name: room.name.clone(),
+        slow_mode_s: Some(room.slow_mode_s).filter(|seconds| *seconds > 0),
         peer: if room.kind == Some(Kind::Direct) { room.pair.and_then(other) } else { None },
         standing: standing.present()?,
         role: if joined { role } else { Role::Member },

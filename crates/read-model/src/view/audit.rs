@@ -45,7 +45,8 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, writes: &mut Writes) {
             | RoomEvent::MemberBanned(_)
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_),
+            | RoomEvent::MemberUnmuted(_)
+            | RoomEvent::SlowModeChanged(_),
         ) => {}
     }
 }

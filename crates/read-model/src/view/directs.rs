@@ -34,6 +34,7 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::SessionsEnded(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
             | AccountEvent::ServiceCreated(_)
@@ -55,7 +56,8 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | RoomEvent::MemberBanned(_)
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_),
+            | RoomEvent::MemberUnmuted(_)
+            | RoomEvent::SlowModeChanged(_),
         ) => {}
     }
 }

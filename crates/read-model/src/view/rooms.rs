@@ -73,6 +73,8 @@ pub(crate) struct RoomDoc {
     /// `None` until its creation is applied.
     pub(crate) kind: Option<Kind>,
     pub(crate) name: String,
+    /// The time between two messages of one member, in seconds.
+    pub(crate) slow_mode_s: u32,
     /// The two sides of a direct conversation.
     pub(crate) pair: Option<[UserId; 2]>,
     pub(crate) members: u64,
@@ -105,6 +107,7 @@ impl RoomDoc {
             room,
             kind: None,
             name: String::new(),
+            slow_mode_s: 0,
             pair: None,
             members: 0,
             heads: RoomHeads { state: 0, msg: 0, rcpt: 0, held_at: None },
@@ -148,6 +151,7 @@ impl RoomDoc {
                 AccountEvent::RoleChanged(_)
                 | AccountEvent::Suspended(_)
                 | AccountEvent::Reinstated(_)
+                | AccountEvent::SessionsEnded(_)
                 | AccountEvent::Deactivated(_)
                 | AccountEvent::Reactivated(_)
                 | AccountEvent::ServiceCreated(_)
@@ -169,6 +173,7 @@ impl RoomDoc {
                 }
             }
             RoomEvent::Renamed(renamed) => self.name.clone_from(&renamed.name),
+            RoomEvent::SlowModeChanged(changed) => self.slow_mode_s = changed.seconds,
             RoomEvent::MemberJoined(_)
             | RoomEvent::MemberLeft(_)
             | RoomEvent::MemberInvited(_)
@@ -223,6 +228,9 @@ impl RoomDoc {
         if let Some(kind) = self.kind {
             document.insert("kind", stored::kind_name(kind));
         }
+        if self.slow_mode_s > 0 {
+            document.insert("slow", i64::from(self.slow_mode_s));
+        }
         if let Some([one, other]) = self.pair {
             document.insert("pair", vec![stored::user(one), stored::user(other)]);
         }
@@ -245,6 +253,7 @@ impl RoomDoc {
             room: fields.room("_id")?,
             kind: fields.optional("kind", Fields::kind)?,
             name: fields.text("name")?.to_owned(),
+            slow_mode_s: fields.optional("slow", read_seconds)?.unwrap_or_default(),
             pair: fields.optional("pair", Fields::pair)?,
             members: fields.number("members")?,
             heads: read_heads(&fields)?,
@@ -278,6 +287,10 @@ fn read_heads(fields: &Fields<'_>) -> Result<RoomHeads, ReadError> {
         rcpt: heads.number("rcpt")?,
         held_at: fields.optional("held_at", Fields::number)?,
     })
+}
+
+fn read_seconds(fields: &Fields<'_>, name: &str) -> Result<u32, ReadError> {
+    u32::try_from(fields.number(name)?).map_err(|_| fields.wrong(name))
 }
 
 fn read_last(fields: &Fields<'_>, name: &str) -> Result<Last, ReadError> {
@@ -391,6 +404,7 @@ mod tests {
         RoomDoc {
             kind: Some(Kind::Direct),
             name: "Ünique".to_owned(),
+            slow_mode_s: 30,
             pair: Some([user(1), user(2)]),
             members: 2,
             heads: RoomHeads { state: 1, msg: 5, rcpt: 4, held_at: Some(6) },

@@ -49,6 +49,7 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::SessionsEnded(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
             | AccountEvent::ServiceCreated(_)
@@ -70,7 +71,8 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             | RoomEvent::MemberBanned(_)
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_),
+            | RoomEvent::MemberUnmuted(_)
+            | RoomEvent::SlowModeChanged(_),
         ) => {}
     }
 }

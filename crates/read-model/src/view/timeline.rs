@@ -70,6 +70,9 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<StoredItem> {
             Happening::Muted { user, until, reason }
         }
         Fact::Room(RoomEvent::MemberUnmuted(unmuted)) => Happening::Unmuted { user: unmuted.user },
+        Fact::Room(RoomEvent::SlowModeChanged(changed)) => {
+            Happening::SlowModeChanged { seconds: changed.seconds }
+        }
         Fact::Receipt(ReceiptEvent::Moved(_))
         | Fact::Identity(
             IdentityEvent::Registered(_)
@@ -84,6 +87,7 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<StoredItem> {
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::SessionsEnded(_)
             | AccountEvent::Deactivated(_)
             | AccountEvent::Reactivated(_)
             | AccountEvent::ServiceCreated(_)
@@ -175,6 +179,9 @@ fn add_happening(what: &Happening, sealed: Option<&Sealed>, document: &mut Docum
         Happening::Unmuted { user } => {
             document.extend(doc! { "what": "unmuted", "user": stored::user(*user) });
         }
+        Happening::SlowModeChanged { seconds } => {
+            document.extend(doc! { "what": "slow_mode_changed", "seconds": i64::from(*seconds) });
+        }
     }
 }
 
@@ -228,6 +235,9 @@ fn read_happening(fields: &Fields<'_>) -> Result<Happening, ReadError> {
             reason: reason(fields)?,
         },
         "unmuted" => Happening::Unmuted { user: fields.user("user")? },
+        "slow_mode_changed" => Happening::SlowModeChanged {
+            seconds: u32::try_from(fields.number("seconds")?).map_err(|_| fields.wrong("seconds"))?,
+        },
         "role_changed" => Happening::RoleChanged { user: fields.user("user")?, role: fields.role("role")? },
         _ => return Err(fields.wrong("what")),
     })
@@ -417,6 +427,7 @@ mod tests {
             Happening::Unbanned { user },
             Happening::Muted { user, until: Some(Timestamp(9)), reason: None },
             Happening::Unmuted { user },
+            Happening::SlowModeChanged { seconds: 30 },
         ];
         for (imported_by, what) in [None, Some(user)].into_iter().cycle().zip(happenings) {
             let item = Item { room, seq: 9, at: Timestamp(8), by: user, imported_by, what };

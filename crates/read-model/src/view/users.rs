@@ -103,6 +103,7 @@ pub(crate) fn apply(subject: &str, envelope: &Envelope<Fact>, changes: &mut Chan
             AccountEvent::RoleChanged(_)
             | AccountEvent::Suspended(_)
             | AccountEvent::Reinstated(_)
+            | AccountEvent::SessionsEnded(_)
             | AccountEvent::ServiceCreated(_)
             | AccountEvent::TokenIssued(_)
             | AccountEvent::TokenRevoked(_)
@@ -121,7 +122,8 @@ pub(crate) fn apply(subject: &str, envelope: &Envelope<Fact>, changes: &mut Chan
             | RoomEvent::MemberBanned(_)
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_),
+            | RoomEvent::MemberUnmuted(_)
+            | RoomEvent::SlowModeChanged(_),
         ) => {}
     }
 }

@@ -114,7 +114,10 @@ impl ExpectedRoom {
             RoomEvent::MemberUnmuted(unmuted) => {
                 self.mutes.remove(&unmuted.user);
             }
-            RoomEvent::Renamed(_) | RoomEvent::MemberRoleChanged(_) | RoomEvent::MemberUnbanned(_) => {}
+            RoomEvent::Renamed(_)
+            | RoomEvent::MemberRoleChanged(_)
+            | RoomEvent::MemberUnbanned(_)
+            | RoomEvent::SlowModeChanged(_) => {}
         }
         self.entries.push(Entry { seq, message: None });
     }

@@ -8,7 +8,7 @@ use chasqui_events::{
     receipts::ReceiptEvent,
     room::{
         Created, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted, MemberRemoved,
-        MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, RoomEvent,
+        MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, RoomEvent, SlowModeChanged,
     },
 };
 use chasqui_protocol::{Happening, Item};
@@ -127,6 +127,9 @@ pub(crate) fn state_item(room: RoomId, seq: Seq, envelope: &Envelope<RoomEvent>)
             Happening::Muted { user: *user, until: *until, reason: reason.clone() }
         }
         RoomEvent::MemberUnmuted(MemberUnmuted { user }) => Happening::Unmuted { user: *user },
+        RoomEvent::SlowModeChanged(SlowModeChanged { seconds }) => {
+            Happening::SlowModeChanged { seconds: *seconds }
+        }
     };
     let imported_by = envelope.import.map(|import| import.by);
     Item { room, seq, at: envelope.at, by: envelope.by, imported_by, what }

@@ -38,7 +38,8 @@ impl People {
             | RoomEvent::MemberRoleChanged(_)
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_) => {}
+            | RoomEvent::MemberUnmuted(_)
+            | RoomEvent::SlowModeChanged(_) => {}
         }
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn in_lane<'a>(
             | RoomEvent::Renamed(_)
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_) => (false, false),
+            | RoomEvent::MemberUnmuted(_)
+            | RoomEvent::SlowModeChanged(_) => (false, false),
         };
         if enters && !is_in {
             stays.push((seq, None));

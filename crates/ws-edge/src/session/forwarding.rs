@@ -65,6 +65,7 @@ pub(super) fn command_of(frame: &ClientFrame) -> Option<Forward> {
         F::ChangeRole(c) => accepted(c.id, "change_role", raw(c)),
         F::Ban(c) => accepted(c.id, "ban", raw(c)),
         F::Unban(c) => accepted(c.id, "unban", raw(c)),
+        F::SetSlowMode(c) => accepted(c.id, "set_slow_mode", raw(c)),
         F::Mute(c) => accepted(c.id, "mute", raw(c)),
         F::Unmute(c) => accepted(c.id, "unmute", raw(c)),
         F::Send(c) => {

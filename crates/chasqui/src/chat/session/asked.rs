@@ -51,6 +51,7 @@ impl Session {
             Command::Ban(sanction) => self.sanction(sanction, true).await,
             Command::Mute(sanction) => self.sanction(sanction, false).await,
             Command::Unban(name) => self.pardon(name, true).await,
+            Command::Slow(seconds) => self.slow(seconds).await,
             Command::Unmute(name) => self.pardon(name, false).await,
             Command::Who => self.who().await,
             Command::History(count) => self.history(count).await,
@@ -157,6 +158,15 @@ impl Session {
         } else {
             self.client.unmute(room, user).await?;
         }
+        Ok(())
+    }
+
+    async fn slow(&mut self, seconds: u32) -> Result<(), ClientError> {
+        let Some(room) = self.open.as_ref().map(|open| open.room) else {
+            self.screen.show("Open the room first.");
+            return Ok(());
+        };
+        self.client.set_slow_mode(room, seconds).await?;
         Ok(())
     }
 

@@ -90,7 +90,8 @@ impl Session {
             | Happening::Renamed { .. }
             | Happening::Joined { .. }
             | Happening::Left { .. }
-            | Happening::RoleChanged { .. } => false,
+            | Happening::RoleChanged { .. }
+            | Happening::SlowModeChanged { .. } => false,
         }
     }
 
