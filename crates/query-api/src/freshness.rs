@@ -1,5 +1,7 @@
 //! How fresh an answer must be: a bounded wait for the projection.
 
+use std::time::Duration;
+
 use chasqui_auth::refusal;
 use chasqui_bus::subject;
 use chasqui_events::{Partition, Position, RoomId, Seq};
@@ -33,7 +35,7 @@ impl Reader {
     ) -> Result<(), Problem> {
         match fresh {
             Freshness::Any => Ok(()),
-            Freshness::AtLeast(position) => self.reached(self.stream_of(position)?, position.seq).await,
+            Freshness::AtLeast(position) => self.at_least(position).await,
             Freshness::Latest => {
                 let waits = streams.into_iter().map(|stream| self.latest(stream));
                 try_join_all(waits).await.map(drop)
@@ -48,6 +50,27 @@ impl Reader {
         }
         let detail =
             format!("there is no partition {}; give back the position of an answer", position.partition);
+        Err(Problem::new(Code::Malformed, detail))
+    }
+
+    async fn at_least(&self, position: Position) -> Result<(), Problem> {
+        let (stream, seq) = (self.stream_of(position)?, position.seq);
+        if self.model().wait_for(stream, seq, Duration::ZERO).await.is_err() {
+            self.is_in_the_log(position).await?;
+        }
+        self.reached(stream, seq).await
+    }
+
+    /// Nor will one beyond the end of the log: it is no position of an answer, or the log is another one since.
+    async fn is_in_the_log(&self, position: Position) -> Result<(), Problem> {
+        let Position { partition, seq } = position;
+        let head = self.log().partition_head(partition).await.map_err(|error| refusal::not_read(&error))?;
+        if seq <= head.last_seq {
+            return Ok(());
+        }
+        let last = head.last_seq;
+        let detail =
+            format!("the log of partition {partition} ends at {last}; give back the position of an answer");
         Err(Problem::new(Code::Malformed, detail))
     }
 

@@ -52,6 +52,10 @@ async fn what_is_not_projected_in_time_is_a_problem_of_its_own() {
     }
     let (status, page) = installation.get(Some(&ana), &format!("/v1/rooms/{room}/messages")).await;
     assert_eq!((status, texts(&page)), (200, vec!["projected"]), "without a demand there is an answer");
+    let beyond = format!("/v1/rooms/{room}/messages?at_least={}:{}", room.partition(), later + 1);
+    let (begun, (status, problem)) = (Instant::now(), installation.get(Some(&ana), &beyond).await);
+    assert_eq!((status, &problem["code"]), (400, &json!("malformed")), "there is no such place: {problem}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "and nobody waits for it");
 }
 
 #[tokio::test]
