@@ -9,6 +9,7 @@ mod canaries;
 mod chaos;
 mod cookies;
 mod cursor;
+mod described_api;
 mod direct;
 mod drain;
 mod erasure;

@@ -7,7 +7,10 @@
 mod cargo_install;
 mod checksum;
 mod entry;
+mod python;
 mod wheel;
+
+pub(crate) use python::schemathesis;
 
 use crate::locate::cached_program;
 use crate::pins::Pins;

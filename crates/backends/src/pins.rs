@@ -12,6 +12,7 @@ pub(crate) struct Pins {
     pub(crate) valkey_server: WheelPin,
     pub(crate) cmake: WheelPin,
     pub(crate) secantusd_rs: CratePin,
+    pub(crate) schemathesis: PythonPin,
 }
 
 /// A program that comes in a Python wheel.
@@ -41,6 +42,14 @@ pub(crate) struct CratePin {
     pub(crate) version: String,
     pub(crate) sha256: String,
     pub(crate) units: usize,
+}
+
+/// A program in Python, with everything that it imports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PythonPin {
+    pub(crate) version: String,
+    pub(crate) packages: Vec<String>,
 }
 
 impl Pins {

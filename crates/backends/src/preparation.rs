@@ -1,5 +1,6 @@
 //! What a backend is made ready with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::progress::{Interrupt, PrintToStderr, Reporter};
@@ -42,5 +43,11 @@ impl Preparation {
             Some(url) => Ok(Found::Url(url.to_owned())),
             None => self.program(kind).map(Found::Program),
         }
+    }
+
+    /// Schemathesis, which tries an HTTP API by its description: the folder to put into `PYTHONPATH` for
+    /// `python3 -m schemathesis.cli`, from the cache or fetched now.
+    pub fn schemathesis(&self) -> Result<PathBuf, Error> {
+        fetch::schemathesis(self)
     }
 }

