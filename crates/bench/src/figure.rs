@@ -6,6 +6,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
+    /// Microseconds.
+    Us,
     /// Milliseconds.
     Ms,
     /// Seconds.
@@ -25,6 +27,7 @@ impl Unit {
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
+            Self::Us => "us",
             Self::Ms => "ms",
             Self::S => "s",
             Self::PerSecond => "/s",

@@ -12,7 +12,7 @@ use rand::RngExt;
 
 use crate::{api::Api, caller::new_id, progress::Progress, socket::Endpoint};
 
-const PASSWORD: &str = "a password of the bench";
+pub(crate) const PASSWORD: &str = "a password of the bench";
 /// Requests at once.
 const PARALLEL: usize = 16;
 /// Joins at once: they all append to one lane, where each must know the place of the one before.
@@ -88,6 +88,18 @@ async fn register(api: &Api, count: usize, progress: &Progress) -> anyhow::Resul
     progress.count(format!("registering {count} people and logging them in"), count);
     let arriving = stream::iter((0..count).map(|index| arrive(api, format!("bench-{prefix:08x}-{index}"))));
     all(arriving.buffered(PARALLEL), progress).await
+}
+
+/// Registers so many people; their names.
+pub(crate) async fn named(api: &Api, count: usize, progress: &Progress) -> anyhow::Result<Vec<String>> {
+    let prefix: u32 = rand::rng().random();
+    progress.count(format!("registering {count} people"), count);
+    let names = (0..count).map(|index| format!("bench-{prefix:08x}-{index}"));
+    let arriving = stream::iter(names.map(async |name| {
+        arrive(api, name.clone()).await?;
+        anyhow::Ok(name)
+    }));
+    all(arriving.buffered(2), progress).await
 }
 
 async fn arrive(api: &Api, name: String) -> anyhow::Result<Person> {

@@ -40,6 +40,12 @@ pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(ticks / ticks_per_second())
 }
 
+/// The most memory that a process had resident, in KiB.
+pub fn peak_kib(pid: u32) -> anyhow::Result<u64> {
+    let status = read(pid, "status")?;
+    field_of(&status, "VmHWM:").with_context(|| format!("/proc/{pid}/status names no VmHWM"))
+}
+
 /// Resident memory of a process, in KiB.
 pub fn resident_kib(pid: u32) -> anyhow::Result<u64> {
     let status = read(pid, "status")?;
@@ -60,7 +66,11 @@ fn ticks_of(stat: &str) -> Option<f64> {
 }
 
 fn resident_of(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    field_of(status, "VmRSS:")
+}
+
+fn field_of(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 

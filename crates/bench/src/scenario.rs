@@ -8,9 +8,12 @@ mod fanout;
 mod highest;
 mod history;
 mod idle;
+mod login;
 mod measured;
 mod projector;
 mod raw;
+mod seal;
+mod token;
 
 use chasqui_protocol::Codec;
 use clap::ValueEnum;
@@ -37,11 +40,17 @@ pub enum Scenario {
     History,
     /// The projections built anew from the log.
     Projector,
+    /// Sealing and opening what is said.
+    Seal,
+    /// Checking access tokens.
+    Token,
+    /// Logins at the configured cost of passwords.
+    Login,
 }
 
 impl Scenario {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Raw,
         Self::Direct,
         Self::Highest,
@@ -50,6 +59,9 @@ impl Scenario {
         Self::Cut,
         Self::History,
         Self::Projector,
+        Self::Seal,
+        Self::Token,
+        Self::Login,
     ];
 }
 
@@ -87,6 +99,9 @@ impl Run {
             Scenario::Cut => cut::run(self).await,
             Scenario::History => history::run(self).await,
             Scenario::Projector => projector::run(self).await,
+            Scenario::Seal => seal::run(self).await,
+            Scenario::Token => token::run(self).await,
+            Scenario::Login => login::run(self).await,
         }
     }
 

@@ -13,7 +13,9 @@ use chasqui_backends::{
     Durability, Managed, MongoOptions, MongoServer, NatsOptions, NatsServer, PortLease, RedisOptions,
     RedisServer, Spawn,
 };
+use chasqui_bus::{Bus, BusRole, NatsSettings};
 use chasqui_protocol::Codec;
+use chasqui_runtime::config::Config;
 use rand::{RngExt, distr::Alphanumeric};
 use tempfile::TempDir;
 
@@ -90,6 +92,28 @@ impl Stack {
         stack.admin(&["topology", "apply"])?;
         stack.serve(layout).await?;
         Ok(stack)
+    }
+
+    /// The same with passwords that cost what they cost where nothing is configured.
+    pub async fn start_with_real_passwords(progress: &Progress) -> anyhow::Result<Self> {
+        let mut stack = Self::lay_out(Durability::Interval, progress)?;
+        stack.environment.retain(|(name, _)| !name.starts_with("CHASQUI_AUTH_ARGON2_"));
+        stack.admin(&["topology", "apply"])?;
+        stack.serve(Layout::Together).await?;
+        Ok(stack)
+    }
+
+    /// The configuration that Chasqui runs with.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(None, self.environment.iter().cloned())?)
+    }
+
+    /// A connection to NATS, with the credential of a role.
+    pub async fn bus(&self, role: BusRole) -> anyhow::Result<Bus> {
+        let variable = format!("CHASQUI_NATS_PASSWORD_{}", role.user().to_uppercase().replace('-', "_"));
+        let password = self.environment.iter().find(|(name, _)| *name == variable);
+        let (_, password) = password.with_context(|| format!("{variable} is not set"))?;
+        Ok(Bus::connect(NatsSettings::new(self.nats.url(), role, password.clone().into())).await?)
     }
 
     fn lay_out(durability: Durability, progress: &Progress) -> anyhow::Result<Self> {
