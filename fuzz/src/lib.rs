@@ -7,6 +7,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a target panics where a promise is broken, and nowhere else")]
 
 mod text;
+mod token;
 mod wire;
 
 use std::{fs, path::Path};
@@ -26,6 +27,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "client_frame", run: wire::client_frame, seeds: wire::documented_frames },
     Target { name: "server_frame", run: wire::server_frame, seeds: wire::documented_frames },
     Target { name: "fact", run: wire::fact, seeds: wire::golden_facts },
+    Target { name: "access_token", run: token::access, seeds: token::access_tokens },
+    Target { name: "refresh_token", run: token::refresh, seeds: token::other_tokens },
+    Target { name: "service_token", run: token::service, seeds: token::other_tokens },
     Target { name: "cursor", run: text::cursor, seeds: text::cursors },
     Target { name: "position", run: text::position, seeds: text::positions },
 ];

@@ -38,6 +38,8 @@ mod service;
 mod service_token;
 mod sessions;
 mod signing;
+#[doc(hidden)]
+pub mod strangers;
 mod sweep;
 mod token;
 mod totp;
