@@ -17,6 +17,7 @@ mod exchanged_log;
 mod flushed_redis;
 mod half_open;
 mod key_rotation;
+mod keys;
 mod limits;
 mod lost_hints;
 mod moderation;

@@ -34,7 +34,7 @@ pub(crate) enum Admin {
     Services(Services),
     /// What was decided about accounts, and what operators did.
     Audit(Audit),
-    /// Keys that are in use: exchanging them.
+    /// Keys that are in use: those that seal, and the one that signs.
     #[command(subcommand)]
     Keys(Keys),
     /// Secrets of the installation: passwords and key files.
@@ -78,8 +78,8 @@ pub(crate) async fn run(
         }
         Admin::Users(users) => users::run(&load()?, users).await?,
         Admin::Services(services) => services::run(&load()?, services).await?,
-        Admin::Keys(keys) => keys::run(&load()?, keys).await?,
         Admin::Audit(audit) => audit::run(&load()?, audit).await?,
+        Admin::Keys(keys) => return keys::run(&load()?, keys).await,
         Admin::Projections(projections) => projections::run(&load()?, projections).await?,
         // Needs no configuration: it comes before there is one.
         Admin::Secrets(Secrets::Init { dir }) => secrets::init(&dir)?,

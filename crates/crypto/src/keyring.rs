@@ -301,7 +301,8 @@ impl Keyring {
         }
     }
 
-    async fn look_up(&self, owner: Owner) -> Result<Arc<Ring>, KeyError> {
+    /// An owner's keys as the store has them now.
+    pub(crate) async fn look_up(&self, owner: Owner) -> Result<Arc<Ring>, KeyError> {
         let until = Instant::now() + self.life.time;
         let mut keys = Vec::new();
         if let KeyRecord::Epochs(epochs) = self.stored(owner).await?.record {

@@ -10,6 +10,7 @@
 //! The only crate that names an AEAD. No I/O but through the two ports and the key file. Why it is made so is told in
 //! `docs/adr/0011-sealed-at-rest.md`.
 
+mod backup;
 mod derived;
 mod kek;
 mod key;
@@ -23,6 +24,7 @@ mod sealer;
 mod store;
 mod tending;
 
+pub use backup::{Backup, Restored, Unfit};
 pub use derived::{Place, Spot};
 pub use kek::{
     Context, KekError, KeyEncryption, Wrapped,
@@ -35,7 +37,7 @@ pub use owner::{Owner, OwnerKind};
 pub use record::{Epoch, KeyRecord, NotARecord};
 pub use sealer::{SealError, Sealer};
 pub use store::{KeyStore, StoreError, StoredRecord};
-pub use tending::{Census, Tended};
+pub use tending::{Census, Share, Tended};
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,9 @@ pub enum OwnerKind {
 }
 
 impl OwnerKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Room, Self::User];
+
     /// `room` or `user`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +47,13 @@ impl OwnerKind {
 }
 
 impl Owner {
+    /// The owner that this names: `room.<id>` or `user.<id>`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (kind, id) = name.split_once('.')?;
+        OwnerKind::ALL.into_iter().find(|one| one.as_str() == kind)?.owner(id)
+    }
+
     /// Room or user.
     #[must_use]
     pub const fn kind(self) -> OwnerKind {

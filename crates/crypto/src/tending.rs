@@ -5,15 +5,24 @@ use std::collections::BTreeMap;
 
 use chasqui_events::Timestamp;
 
-use crate::{KeyError, KeyRecord, Keyring, Owner, OwnerKind, StoreError};
+use crate::{Epoch, KeyError, KeyRecord, Keyring, Owner, OwnerKind, StoreError};
 
 /// How many keys there are, and by which key-encryption key they are wrapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Keys, all epochs counted, by the id of the key-encryption key.
-    pub keys: BTreeMap<String, u64>,
+    /// By the id of the key-encryption key.
+    pub keys: BTreeMap<String, Share>,
     /// Owners whose keys were destroyed.
     pub destroyed: u64,
+}
+
+/// The keys that one key-encryption key wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// How many, all epochs counted.
+    pub keys: u64,
+    /// When the oldest of them was made.
+    pub oldest: Timestamp,
 }
 
 /// What was done to keys.
@@ -37,8 +46,11 @@ impl Keyring {
         for owner in self.store().owners(kind).await? {
             match self.store().get(owner).await?.map(|stored| stored.record) {
                 Some(KeyRecord::Epochs(epochs)) => {
-                    for epoch in epochs {
-                        *census.keys.entry(epoch.key.kek).or_default() += 1;
+                    for Epoch { created_at, key, .. } in epochs {
+                        let none = Share { keys: 0, oldest: created_at };
+                        let share = census.keys.entry(key.kek).or_insert(none);
+                        share.keys += 1;
+                        share.oldest = share.oldest.min(created_at);
                     }
                 }
                 Some(KeyRecord::Destroyed { .. }) => census.destroyed += 1,
@@ -46,6 +58,22 @@ impl Keyring {
             }
         }
         Ok(census)
+    }
+
+    /// Unwraps the keys of all owners of a kind, whatever is at hand, and tells of those where that fails. One question
+    /// to the key-encryption key for each of them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn broken(&self, kind: OwnerKind) -> Result<Vec<KeyError>, StoreError> {
+        let mut broken = Vec::new();
+        for owner in self.store().owners(kind).await? {
+            match self.look_up(owner).await {
+                Ok(_) | Err(KeyError::Absent(_)) => {}
+                Err(error @ KeyError::Unavailable(..)) => broken.push(error),
+            }
+        }
+        Ok(broken)
     }
 
     /// Wraps keys anew that another key-encryption key wrapped than the current one, and makes new ones beside those

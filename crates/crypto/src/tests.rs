@@ -1,5 +1,6 @@
 //! What is sealed opens where it belongs, while there are keys, and nowhere else.
 
+mod backup;
 mod memory;
 
 use std::{sync::Arc, time::Duration};

@@ -70,7 +70,7 @@ async fn count(keyring: &Keyring, kind: OwnerKind, counted: &mut BTreeSet<String
     let Ok(census) = keyring.census(kind).await else { return };
     counted.extend(census.keys.keys().cloned());
     for kek in &*counted {
-        let keys = census.keys.get(kek).copied().unwrap_or_default();
+        let keys = census.keys.get(kek).map_or(0, |share| share.keys);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; keys are far below 2^53")]
         metrics::gauge!(names::CRYPTO_KEYS, "kind" => kind.as_str(), "kek" => kek.clone()).set(keys as f64);
     }

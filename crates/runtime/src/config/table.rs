@@ -240,6 +240,9 @@ configuration! {
         seals_per_epoch: u64 as Whole = "4294967296" in 1..=4_294_967_296;
         /// A key that is older than so many days is replaced by a new one; it still opens what it sealed. 0 for never.
         rotate_days: u32 as Whole = "365" in 0..=36_500;
+        /// A copy of the keys (`chasqui admin keys backup`) that is older than so many days is not restored. An erasure is
+        /// complete when no copy from before it can be: so long it takes at most.
+        backup_days: u32 as Whole = "35" in 1..=3650;
     }
 
     /// The WebSocket edge.
