@@ -14,6 +14,7 @@ mod direct;
 mod drain;
 mod erasure;
 mod exchanged_log;
+mod export;
 mod flushed_redis;
 mod half_open;
 mod key_rotation;

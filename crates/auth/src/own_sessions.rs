@@ -2,9 +2,16 @@
 
 use axum::extract::State;
 use chasqui_http::{Json, Refusal};
-use chasqui_protocol::query::{OpenSession, OpenSessions};
+use chasqui_protocol::{
+    Problem,
+    query::{OpenSession, OpenSessions},
+};
 
-use crate::{caller::Caller, service::Auth, sessions};
+use crate::{
+    caller::Caller,
+    service::{Auth, Inner},
+    sessions,
+};
 
 /// One's open sessions
 ///
@@ -17,7 +24,12 @@ pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     caller: Caller,
 ) -> Result<Json<OpenSessions>, Refusal> {
-    let open = sessions::list(&auth.0, caller.identity.user).await?;
+    Ok(Json(OpenSessions { sessions: list(&auth.0, &caller).await? }))
+}
+
+/// The caller's sessions, the one used last first.
+pub(crate) async fn list(auth: &Inner, caller: &Caller) -> Result<Vec<OpenSession>, Problem> {
+    let open = sessions::list(auth, caller.identity.user).await?;
     let sessions = open.into_iter().map(|(session, family)| OpenSession {
         session,
         current: session == caller.identity.session,
@@ -26,5 +38,5 @@ pub(crate) async fn endpoint(
         opened_at: family.opened_at,
         used_at: family.rotated_at,
     });
-    Ok(Json(OpenSessions { sessions: sessions.collect() }))
+    Ok(sessions.collect())
 }

@@ -2,7 +2,9 @@
 //!
 //! The password proves it, or a session that was opened a short while ago.
 
-use chasqui_events::Timestamp;
+use std::time::Duration;
+
+use chasqui_events::{SessionId, Timestamp};
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::clock::now_ms;
 use secrecy::SecretString;
@@ -51,6 +53,22 @@ pub(crate) async fn demand(
     Err(Problem::new(
         Code::ProofNeeded,
         format!("this needs your password along with it, or a login that is at most {minutes} minutes old"),
+    ))
+}
+
+/// Demands a young session, where nothing is read but the token: a session's id tells when its login was.
+///
+/// # Errors
+/// `proof-needed`.
+pub fn demand_young(session: SessionId, max_age: Duration) -> Result<(), Problem> {
+    let age = Timestamp(now_ms()).since(session.timestamp());
+    if u128::try_from(age).unwrap_or_default() <= max_age.as_millis() {
+        return Ok(());
+    }
+    let minutes = max_age.as_secs().div_ceil(60);
+    Err(Problem::new(
+        Code::ProofNeeded,
+        format!("this needs a login that is at most {minutes} minutes old; log in again"),
     ))
 }
 

@@ -16,7 +16,7 @@ use crate::{
         renew_recovery_codes, request_password_reset, reset_password, revoke_all_sessions,
         revoke_other_sessions, revoke_session, revoke_token, service_login, suspend, tokens, verify_email,
     },
-    jwks, own_factors, own_sessions, refusal,
+    jwks, own_export, own_factors, own_sessions, refusal,
     service::Auth,
     signing::Jwks,
     verifier::Verifier,
@@ -67,6 +67,7 @@ impl Auth {
             .routes(routes!(remove_totp::endpoint))
             .routes(routes!(renew_recovery_codes::endpoint))
             .routes(routes!(own_factors::endpoint))
+            .routes(routes!(own_export::endpoint))
             .routes(routes!(published_keys))
             .with_state(self.clone())
     }

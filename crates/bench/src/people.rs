@@ -109,6 +109,7 @@ async fn arrive(api: &Api, name: String) -> anyhow::Result<Person> {
         name: name.clone(),
         display_name: String::new(),
         password: password.clone(),
+        email: None,
     };
     let _: Accepted = api.command("register", None, &register).await?;
     let login = Login { name, password, device: "bench".to_owned(), reactivate: false };

@@ -27,6 +27,9 @@ pub(crate) struct Chat {
     /// Makes the account if it does not exist, without asking.
     #[arg(long)]
     register: bool,
+    /// An e-mail address for the account that is made; a mail asks whether it is yours.
+    #[arg(long)]
+    email: Option<String>,
     /// The password; asked for otherwise, without showing it.
     #[arg(long, env = "CHASQUI_CHAT_PASSWORD", hide = true, hide_env_values = true)]
     password: Option<SecretString>,

@@ -120,11 +120,23 @@ impl Api {
         display_name: &str,
         password: &SecretString,
     ) -> Result<Accepted, ApiError> {
+        self.register_with_email(name, display_name, password, None).await
+    }
+
+    /// Creates an account whose user can be written to, once they have shown the token that is sent to the address.
+    pub async fn register_with_email(
+        &self,
+        name: &str,
+        display_name: &str,
+        password: &SecretString,
+        email: Option<&str>,
+    ) -> Result<Accepted, ApiError> {
         let body = Register {
             id: Ids::default().command(),
             name: name.to_owned(),
             display_name: display_name.to_owned(),
             password: password.expose_secret().to_owned(),
+            email: email.map(str::to_owned),
         };
         self.post("/v1/commands/register", &body, None).await
     }
@@ -216,22 +228,42 @@ impl Api {
         body: &B,
         token: Option<&SecretString>,
     ) -> Result<R, ApiError> {
-        let unreachable = |source| ApiError::Unreachable { endpoint: self.endpoint.clone(), source };
+        let unreachable = |source| self.unreachable(source);
         let mut request = self.http.post(format!("{}{path}", self.endpoint.http_url())).json(body);
         if let Some(token) = token {
             request = request.bearer_auth(token.expose_secret());
         }
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
+        if !status.is_success() {
+            return Err(self.refused(response).await);
+        }
         let bytes = response.bytes().await.map_err(unreachable)?;
-        let strange = || ApiError::Strange { endpoint: self.endpoint.clone(), status: status.as_u16() };
-        if status.is_success() {
-            let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-            return serde_json::from_slice(bytes).map_err(|_| strange());
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).map_err(|_| self.strange(status))
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub(crate) fn unreachable(&self, source: reqwest::Error) -> ApiError {
+        ApiError::Unreachable { endpoint: self.endpoint.clone(), source }
+    }
+
+    /// What an answer that is no success says.
+    pub(crate) async fn refused(&self, response: reqwest::Response) -> ApiError {
+        let status = response.status();
+        match response.bytes().await {
+            Err(source) => self.unreachable(source),
+            Ok(bytes) => match serde_json::from_slice::<Problem>(&bytes) {
+                Ok(problem) => problem.into(),
+                Err(_) => self.strange(status),
+            },
         }
-        match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Err(problem.into()),
-            Err(_) => Err(strange()),
-        }
+    }
+
+    fn strange(&self, status: reqwest::StatusCode) -> ApiError {
+        ApiError::Strange { endpoint: self.endpoint.clone(), status: status.as_u16() }
     }
 }

@@ -35,6 +35,8 @@ mod endpoint;
 mod error;
 mod event;
 #[cfg(feature = "http")]
+mod export;
+#[cfg(feature = "http")]
 mod http;
 mod ids;
 mod options;
@@ -47,6 +49,8 @@ pub use connection::{Connection, ConnectionError, FrameSink, FrameStream, Socket
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use error::ClientError;
 pub use event::{Event, Events};
+#[cfg(feature = "http")]
+pub use export::ExportError;
 #[cfg(feature = "http")]
 pub use http::{Api, ApiError, LoginStep};
 pub use ids::Ids;

@@ -30,6 +30,7 @@ pub struct Rates {
     change_account: Limit,
     change_service: Limit,
     query_account: Limit,
+    export_account: Limit,
     connect_address: Limit,
     frames_connection: Option<Rate>,
 }
@@ -98,6 +99,7 @@ impl Rates {
             change_account: limit("change_account", rate.change_account),
             change_service: limit("change_service", rate.change_service),
             query_account: limit("query_account", rate.query_account),
+            export_account: limit("export_account", rate.export_account),
             connect_address: limit("connect_address", rate.connect_address),
             frames_connection: rate.frames_connection.filter(|_| rate.enforcement == Enforcement::Enforce),
         }
@@ -192,6 +194,11 @@ impl Rates {
     /// A query.
     pub fn query(&self, user: UserId) -> Result<(), Problem> {
         self.admit(self.query_account, user)
+    }
+
+    /// An export of everything that one has.
+    pub async fn export(&self, user: UserId) -> Result<(), Problem> {
+        self.judge(self.limiter.check(self.export_account, user.as_uuid().as_bytes()).await)
     }
 
     /// A WebSocket connection.

@@ -92,6 +92,9 @@ commands! {
         display_name: String => secret,
         /// The password.
         password: String => secret,
+        /// An e-mail address. A mail with a token goes there; it counts once `verify_email` has taken that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        email: Option<String> => secret,
     }
     /// Create an account for the author of imported messages. It has no password, so nobody can log in to it.
     /// Needs the right to import.

@@ -7,6 +7,7 @@
 pub mod close;
 pub mod codec;
 pub mod command;
+pub mod export;
 pub mod frame;
 pub mod problem;
 pub mod query;

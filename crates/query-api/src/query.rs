@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod bans;
 pub(crate) mod conversation;
 pub(crate) mod conversations;
+pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod me;
 pub(crate) mod members;

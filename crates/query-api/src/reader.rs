@@ -33,6 +33,8 @@ pub struct Bounds {
     pub page: usize,
     /// How many partitions there are.
     pub partitions: u16,
+    /// How old a login may be to stand for the password.
+    pub proof_max_age: Duration,
 }
 
 impl Bounds {
@@ -43,6 +45,7 @@ impl Bounds {
             wait: config.query.barrier_wait_ms,
             page: config.query.page_max,
             partitions: config.chat.partitions,
+            proof_max_age: config.auth.proof_max_age_s,
         }
     }
 }
@@ -125,6 +128,11 @@ impl Reader {
     /// Counts a query of a caller that comes by a route.
     pub(crate) fn admit(&self, caller: UserId) -> Result<(), Problem> {
         self.0.rates.query(caller)
+    }
+
+    /// Counts an export.
+    pub(crate) async fn admit_export(&self, caller: UserId) -> Result<(), Problem> {
+        self.0.rates.export(caller).await
     }
 
     pub(crate) fn bounds(&self) -> &Bounds {

@@ -6,8 +6,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     query::{
-        audit, bans, conversation, conversations, history, me, members, message, profile, public_rooms,
-        receipts, user_by_name,
+        audit, bans, conversation, conversations, export, history, me, members, message, profile,
+        public_rooms, receipts, user_by_name,
     },
     reader::Reader,
 };
@@ -52,6 +52,7 @@ impl QueryApi {
             .routes(routes!(receipts::endpoint))
             .routes(routes!(message::endpoint))
             .routes(routes!(me::endpoint))
+            .routes(routes!(export::endpoint))
             .routes(routes!(profile::endpoint))
             .routes(routes!(user_by_name::endpoint))
             .with_state(self.clone())

@@ -30,7 +30,7 @@ pub use checkpoint::Checkpoint;
 pub use error::{CommitError, ReadError, WaitError};
 pub use item::{StoredHistory, StoredItem};
 pub use model::{
-    HeadsSince, ReadModel, Slice, StoredBans, StoredConversation, StoredMember, StoredMembers, Visible,
+    HeadsSince, ReadModel, Said, Slice, StoredBans, StoredConversation, StoredMember, StoredMembers, Visible,
 };
 pub use notice::{Notice, NoticeKind};
 pub use settings::Settings;

@@ -7,6 +7,7 @@ mod people;
 mod progress;
 mod wait;
 
+pub use history::Said;
 pub use people::{StoredBans, StoredConversation, StoredMember, StoredMembers};
 
 use std::{

@@ -2,6 +2,9 @@
 //!
 //! The user's key and the password's hash are written first, under the new user's id; the name is claimed second, by being
 //! the first fact on its subject. Whoever loses that race takes key and hash back.
+//!
+//! An e-mail address that comes along is kept in the token that is sent there, and nowhere else until that comes back. Whether
+//! somebody has it already is looked at then, so neither the answer nor its time tells.
 
 use axum::extract::State;
 use chasqui_bus::{log::AppendError, subject};
@@ -19,6 +22,8 @@ use secrecy::SecretString;
 use crate::{
     caller::Trace,
     credential::{self, Credential},
+    email,
+    errand::Errand,
     password::Factors,
     refusal,
     serve::measured,
@@ -28,7 +33,9 @@ use crate::{
 /// Create an account
 ///
 /// Names that differ only in case or in Unicode form are one. Sending the same again with the same id is
-/// answered with the same user.
+/// answered with the same user. With `email`, a mail with a token goes there and `verify_email` takes it; whether somebody
+/// else has the address is told neither here nor later. Without a mail server such a registration is refused: leave the address
+/// out.
 #[utoipa::path(
     post, path = "/v1/commands/register", tag = "identity", request_body = Register,
     responses(
@@ -36,6 +43,7 @@ use crate::{
         (status = 409, description = "`name-taken`", body = Problem),
         (status = 400, description = "`malformed`, `size`, `characters`, `weak-password`", body = Problem),
         (status = 429, description = "`too-many`", body = Problem),
+        (status = 501, description = "`not-configured`: there is no mail, so no address is taken", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(
@@ -54,7 +62,11 @@ pub(crate) async fn handle(
     command: Register,
 ) -> Result<Accepted, Problem> {
     auth.rates.register(address).await?;
-    let Register { id, name, display_name, password } = command;
+    let Register { id, name, display_name, password, email } = command;
+    let letter = match &email {
+        Some(email) => Some((email::checked(email)?, auth.mailer()?)),
+        None => None,
+    };
     check_user_name(&name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     check_display_name(&display_name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     let token = auth.name_key.token(&name);
@@ -62,7 +74,8 @@ pub(crate) async fn handle(
     if let Some(holder) = auth.holder(&token).await? {
         return already_there(auth, trace, id, &holder).await;
     }
-    let about = vec![name.clone(), display_name.clone()];
+    let mut about = vec![name.clone(), display_name.clone()];
+    about.extend(letter.as_ref().map(|(address, _)| address.clone()));
     let password = auth.passwords.hash(password, Factors::PasswordOnly, about).await?;
     let user = new_user();
     auth.make_key(user).await?;
@@ -80,7 +93,14 @@ pub(crate) async fn handle(
     if !needed && let Err(problem) = auth.destroy_key(user).await {
         tracing::warn!(%problem, user.id = %user, "the key of a lost registration is left behind");
     }
-    Ok(accepted(claimed?))
+    let user = claimed?;
+    if let Some((address, mailer)) = letter
+        && let Err(problem) = mailer.queue(Errand::Verify { user, address })
+    {
+        // The account is there; its user asks for another mail by `change_email`.
+        tracing::warn!(%problem, user.id = %user, "the mail that verifies a new user's address is not sent");
+    }
+    Ok(accepted(user))
 }
 
 /// The name is held: by this very command, which is then answered again, or by another.

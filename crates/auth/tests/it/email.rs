@@ -116,6 +116,38 @@ async fn an_address_counts_once_its_mailbox_has_answered_and_resets_the_password
     assert_eq!(office.sink.mails().len(), 4, "errands are run in order, and that one came to nothing");
 }
 
+/// What a registration is answered does not depend on whose the address is, and neither does the mail.
+#[tokio::test]
+async fn an_address_may_come_with_the_registration() {
+    let office = Office::open(16).await;
+    let arrives = async |name: &str, address: &str| {
+        let body = json!({"id": new_id(), "name": name, "password": PASSWORD, "email": address});
+        let (status, mut answer) = office.post("register", None, body).await;
+        answer.as_object_mut().unwrap().remove("user");
+        (status, answer)
+    };
+    let first = arrives("Ana", "ana@example.org").await;
+    assert_eq!(first.0, 200, "{}", first.1);
+    let ana = login(&office.auth, "Ana").await.access_token;
+    let mail = office.sink.mail(1).await;
+    assert_eq!(
+        (mail.to.clone(), office.address_of(&ana).await),
+        (vec!["ana@example.org".to_owned()], Value::Null)
+    );
+    assert_eq!(office.post("verify_email", None, json!({"token": mail.token()})).await.0, 200);
+    assert_eq!(office.address_of(&ana).await, "ana@example.org");
+
+    office.installation.forget_challenges().await;
+    assert_eq!(arrives("Ben", "ANA@example.org").await, first);
+    let mail = office.sink.mail(2).await;
+    assert!(mail.text.contains("verify-email#token="), "{}", mail.text);
+    let (status, problem) = office.post("verify_email", None, json!({"token": mail.token()})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("email-taken")), "only the mailbox learns of it");
+    let (status, problem) = arrives("Caro", "not an address").await;
+    assert_eq!((status, &problem["code"]), (400, &json!("characters")));
+    register(&office.auth, "Caro").await.unwrap();
+}
+
 #[tokio::test]
 async fn an_address_is_for_one_account_and_free_again_when_it_is_given_up() {
     let office = Office::open(16).await;
@@ -168,11 +200,15 @@ async fn without_a_mail_server_it_is_said_so() {
     register(&auth, "Ana").await.unwrap();
     let token = login(&auth, "Ana").await.access_token;
     let change = json!({"id": new_id(), "email": "ana@example.org"});
-    for (name, body) in
-        [("change_email", change), ("request_password_reset", json!({"email": "x@example.org"}))]
-    {
+    let arrive = json!({"id": new_id(), "name": "Ben", "password": PASSWORD, "email": "ben@example.org"});
+    for (name, body) in [
+        ("change_email", change),
+        ("request_password_reset", json!({"email": "x@example.org"})),
+        ("register", arrive),
+    ] {
         let path = format!("/v1/commands/{name}");
         let (status, problem) = ask(&app, "POST", &path, Some(&token), Some(body)).await;
         assert_eq!((status, &problem["code"]), (501, &json!("not-configured")), "{name}");
     }
+    register(&auth, "Ben").await.unwrap();
 }

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     History(u32),
     /// Asks for another password.
     Password,
+    /// Writes everything that one has into a file.
+    Export(String),
     /// Lists the commands.
     Help,
     /// Ends the program.
@@ -82,6 +84,7 @@ pub(crate) const HELP: &str = "\
   /who              who is in the open room
   /history [N]      the last N messages
   /leave            leave the open room
+  /export FILE      write your account, your rooms and all you have said into a file
   /password         change your password; your other sessions end
   /quit             leave the chat
 Anything else is said in the open conversation; a line that is to begin with / begins with //.
@@ -137,6 +140,7 @@ fn command(word: &str, argument: &str) -> Result<Command, String> {
             Ok(count @ 1..=LONGEST_HISTORY) => Ok(Command::History(count)),
             _ => Err(format!("/history takes a number from 1 to {LONGEST_HISTORY}")),
         },
+        "export" => needed("the name of a file, which is made").map(Command::Export),
         "password" => Ok(Command::Password),
         "help" | "?" => Ok(Command::Help),
         "quit" | "exit" => Ok(Command::Quit),

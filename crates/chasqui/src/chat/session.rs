@@ -1,6 +1,7 @@
 //! A person at the chat: what they type, what happens, what they see.
 
 mod asked;
+mod export;
 mod happened;
 mod password;
 

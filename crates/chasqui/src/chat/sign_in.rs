@@ -67,7 +67,7 @@ async fn attempt(
     screen: &Screen,
 ) -> Result<Option<Session>, ApiError> {
     if chat.register {
-        return register(api, name, password, screen).await;
+        return register(api, chat, name, password, screen).await;
     }
     match api.begin_login(name, password, DEVICE).await {
         Ok(LoginStep::Open(session)) => Ok(Some(session)),
@@ -78,7 +78,7 @@ async fn attempt(
                 format!("New here? Register as {} with this password? [y/N] ", wording::safe(name));
             match lines.next(&question).await {
                 Input::Line(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => {
-                    register(api, name, password, screen).await
+                    register(api, chat, name, password, screen).await
                 }
                 Input::Line(_) | Input::End => Ok(None),
             }
@@ -119,11 +119,12 @@ fn proof(typed: &str) -> FactorProof {
 
 async fn register(
     api: &Api,
+    chat: &Chat,
     name: &str,
     password: &SecretString,
     screen: &Screen,
 ) -> Result<Option<Session>, ApiError> {
-    match api.register(name, "", password).await {
+    match api.register_with_email(name, "", password, chat.email.as_deref()).await {
         Ok(_) => screen.show(&format!("Welcome, {}.", wording::safe(name))),
         Err(error) if error.code() == Some(Code::NameTaken) => {
             // With `--register` the name may be one's own from the last time.

@@ -91,6 +91,14 @@ async fn two_people_talk_and_see_that_they_are_read() {
     ana.types("/leave").await;
     ana.sees("You have left plaza").await;
     beto.sees("ana left").await;
+    let file = stack.folder().join("export.jsonl");
+    beto.types(&format!("/export {}", file.display())).await;
+    beto.sees("holds 2 messages of 2 conversations").await;
+    let export = std::fs::read_to_string(&file).unwrap();
+    assert!(export.starts_with("{\"account\"") && export.contains("welcome all"), "{export}");
+    assert!(!export.contains("hola beto"), "{export}");
+    beto.types(&format!("/export {}", file.display())).await;
+    beto.sees("cannot be made").await;
     assert_eq!((ana.quits().await, beto.quits().await), (0, 0));
 }
 

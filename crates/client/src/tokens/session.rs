@@ -3,13 +3,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use chasqui_events::{SessionId, UserId};
-use chasqui_protocol::command::Tokens;
+use chasqui_protocol::{command::Tokens, export::ExportEnd};
 use futures::future::{BoxFuture, FutureExt};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{io::AsyncWrite, sync::Mutex, time::Instant};
 
 use super::{AccessToken, TokenError, TokenSource};
-use crate::Api;
+use crate::{Api, ExportError};
 
 type OnChange = Arc<dyn Fn(&Tokens) + Send + Sync>;
 
@@ -71,6 +71,15 @@ impl Session {
     /// An access token for the HTTP API.
     pub async fn access(&self) -> Result<SecretString, TokenError> {
         self.current_or_new(None).await.map(|token| token.token)
+    }
+
+    /// Writes everything that the user has as lines of JSON; see [`Api::export`].
+    ///
+    /// # Errors
+    /// See [`ExportError`]; a token that cannot be had counts as cut off before the beginning.
+    pub async fn export<W: AsyncWrite + Unpin>(&self, into: &mut W) -> Result<ExportEnd, ExportError> {
+        let token = self.access().await.map_err(|_| ExportError::CutOff)?;
+        self.api.export(&token, into).await
     }
 
     /// Gives the user another password; this session goes on, all others end.

@@ -11,6 +11,7 @@ fn info(kind: Kind) -> RoomInfo {
         room: RoomId::new(Partition::from_low_bits(0), Timestamp(1), [1; 10]),
         kind,
         name: "Plaza".to_owned(),
+        pair: None,
         members: 2,
         messages: 9,
         top: 40,

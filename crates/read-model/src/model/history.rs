@@ -10,6 +10,17 @@ use crate::{
     view::{rooms::RoomDoc, timeline::Numbered},
 };
 
+/// What somebody has said in a part of a room's timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// In order.
+    pub items: Vec<StoredItem>,
+    /// The place that the part ends at, when there is more after it.
+    pub more_after: Option<Seq>,
+    /// The room is held at this place.
+    pub held_at: Option<Seq>,
+}
+
 impl ReadModel {
     /// The entries of a room after a place, at most `limit`.
     pub async fn timeline_after(&self, room: RoomId, after: Seq, limit: usize) -> Result<Slice, ReadError> {
@@ -103,6 +114,27 @@ impl ReadModel {
             newer: high < last && last >= first,
             held_at: doc.heads.held_at,
         })
+    }
+
+    /// What somebody has said in a room, among at most `span` entries after a place.
+    pub async fn said_by(
+        &self,
+        room: RoomId,
+        author: UserId,
+        after: Seq,
+        span: usize,
+    ) -> Result<Said, ReadError> {
+        let version = self.version().await;
+        let Some(doc) = self.rooms(version).by_id(room).await? else { return Ok(Said::default()) };
+        let (n, held_at) = (self.ordinal(version, &doc, after).await?, doc.heads.held_at);
+        let (first, last) = (n + 1, n.saturating_add(span as u64).min(doc.n));
+        if first > last {
+            return Ok(Said { held_at, ..Said::default() });
+        }
+        let timeline = self.timeline(version);
+        let items = timeline.range_by(room, author, first, last).await?;
+        let more = if last == doc.n { None } else { timeline.range(room, last, last).await?.pop() };
+        Ok(Said { items, more_after: more.map(|entry| entry.item.seq), held_at })
     }
 
     /// The ordinal of the last entry at or before a place, 0 for none.

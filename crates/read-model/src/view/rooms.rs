@@ -56,6 +56,8 @@ pub struct RoomInfo {
     pub kind: Kind,
     /// Its name; empty for a direct conversation.
     pub name: String,
+    /// The two sides of a direct conversation.
+    pub pair: Option<[UserId; 2]>,
     /// How many members it has.
     pub members: u64,
     /// How many messages it has.
@@ -271,6 +273,7 @@ impl RoomDoc {
             room: self.room,
             kind: self.kind?,
             name: self.name,
+            pair: self.pair,
             members: self.members,
             messages: self.m,
             top: self.top,

@@ -286,6 +286,23 @@ impl Timeline<'_> {
         documents.iter().map(read).collect()
     }
 
+    /// The messages of an author among the entries `first..=last` of a room, by ordinal.
+    pub(crate) async fn range_by(
+        &self,
+        room: RoomId,
+        author: UserId,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<StoredItem>, ReadError> {
+        let range = doc! { "$gte": stored::seq(first), "$lte": stored::seq(last) };
+        let filter = doc! {
+            "room": stored::room(room), "n": range, "by": stored::user(author), "what": "message",
+        };
+        let cursor = self.collection().find(filter).sort(doc! { "room": 1, "n": 1 }).await?;
+        let documents: Vec<Document> = cursor.try_collect().await?;
+        documents.iter().map(|document| read(document).map(|entry| entry.item)).collect()
+    }
+
     /// The entry at exactly this place.
     pub(crate) async fn at(&self, room: RoomId, seq: Seq) -> Result<Option<Numbered>, ReadError> {
         let id = stored::place(room.partition(), seq);

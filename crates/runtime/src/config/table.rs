@@ -184,7 +184,7 @@ configuration! {
         /// Fewest characters of a new password where a login asks for a second factor, too (NIST SP 800-63B-4: 8).
         password_min_chars_with_factor: usize as Whole = "8" in 1..=1024;
         /// What changes who can log in (second factors, e-mail) needs the password along with it, or a login that is
-        /// at most so old.
+        /// at most so old; so does an export.
         proof_max_age_s: Duration as Seconds = "600" in 0..=86_400;
         /// How long a login whose password was right waits for its second factor.
         second_factor_timeout_s: Duration as Seconds = "300" in 5..=3600;
@@ -348,6 +348,8 @@ configuration! {
         change_service: Option<Rate> as HowOften = "10000, 5000/s";
         /// Queries of one person.
         query_account: Option<Rate> as HowOften = "300, 50/s";
+        /// Exports of everything that one person has.
+        export_account: Option<Rate> as HowOften = "3, 3/d";
         /// WebSocket connections from one address.
         connect_address: Option<Rate> as HowOften = "200, 20/s";
         /// Frames on one WebSocket connection. Nothing is refused: it is read more slowly.

@@ -55,6 +55,10 @@ impl Session {
             Command::Unmute(name) => self.pardon(name, false).await,
             Command::Who => self.who().await,
             Command::History(count) => self.history(count).await,
+            Command::Export(file) => {
+                self.export(&file).await;
+                Ok(())
+            }
             Command::Help => {
                 self.screen.show(HELP);
                 Ok(())

@@ -22,7 +22,9 @@ pub enum MemberStanding {
 impl MemberStanding {
     pub(super) const ALL: [Self; 5] = [Self::Joined, Self::Invited, Self::Left, Self::Removed, Self::Banned];
 
-    pub(super) const fn name(self) -> &'static str {
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Joined => "joined",
             Self::Invited => "invited",
