@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use chasqui_bus::kv::KvError;
-use chasqui_events::{Seq, Timestamp, UserId};
+use chasqui_events::{Seq, Text, Timestamp, UserId};
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::clock::{now_ms, random_bytes};
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,8 @@ const ATTEMPTS: usize = 8;
 pub(crate) enum Purpose {
     /// A login whose password was right.
     Login(PendingLogin),
-    /// An address that was to be verified.
-    VerifyEmail { user: UserId, address: String },
+    /// An address that was to be verified; sealed, but by earlier programs.
+    VerifyEmail { user: UserId, address: Text },
     /// A password that is to be reset.
     ResetPassword { user: UserId },
 }

@@ -1,18 +1,31 @@
 //! What proves who somebody is: the documents of the bucket `CREDENTIALS`, one per user.
 //!
 //! A document is JSON with a version; older ones are read. It is changed by compare-and-set on its revision, so that
-//! of two changes at once none is lost.
+//! of two changes at once none is lost. What tells who somebody is, or makes their codes, is sealed with the user's key;
+//! in older documents it is not, until they are written the next time.
 
 use bytes::Bytes;
 use chasqui_bus::kv::KvError;
-use chasqui_events::{CommandId, Seq, Timestamp, UserId};
+use chasqui_crypto::{Opened, Place, Spot};
+use chasqui_events::{CommandId, Seq, Text, Timestamp, UserId};
 use chasqui_protocol::{Code, Problem};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{password::Factors, refusal, second_factor::SecondFactors, service::Inner};
+use crate::{email, password::Factors, refusal, second_factor::SecondFactors, service::Inner};
 
 /// The version that is written.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// A place in the document (RFC 6901), and what lies there.
+type Field = (&'static str, fn(UserId) -> Spot);
+/// What is sealed. A text there is not sealed yet; an object is.
+const SEALED: [Field; 3] = [
+    ("/email", Spot::email),
+    ("/factors/totp/secret", Spot::totp),
+    ("/factors/pending/totp/secret", Spot::totp),
+];
+/// Beside the document's own fields: the key that the e-mail address is claimed by. Needed when nothing opens any more.
+const CLAIM: &str = "email_claim";
 /// How often a lost race for a document is tried again.
 const ATTEMPTS: usize = 8;
 
@@ -89,9 +102,22 @@ impl Credential {
         if self.factors.any() { Factors::Second } else { Factors::PasswordOnly }
     }
 
-    fn encode(&self) -> Bytes {
-        let written = Self { version: VERSION, ..self.clone() };
-        serde_json::to_vec(&written).unwrap_or_default().into()
+    /// The document as it is kept: sealed.
+    async fn encode(&self, auth: &Inner, user: UserId) -> Result<Bytes, Problem> {
+        let unreadable = |error: serde_json::Error| refusal::unreadable("the new credential", &error);
+        let mut document =
+            serde_json::to_value(Self { version: VERSION, ..self.clone() }).map_err(unreadable)?;
+        for (place, spot) in SEALED {
+            if let Some(field) = document.pointer_mut(place)
+                && let Value::String(text) = &*field
+            {
+                *field = serde_json::to_value(auth.seal(spot(user), text).await?).map_err(unreadable)?;
+            }
+        }
+        if let (Some(address), Value::Object(fields)) = (&self.email, &mut document) {
+            fields.insert(CLAIM.to_owned(), auth.name_key.token(&email::as_name(address)).into());
+        }
+        Ok(document.to_string().into())
     }
 }
 
@@ -102,25 +128,70 @@ pub(crate) struct Kept {
     revision: Seq,
 }
 
-/// Reads a user's document; `None` for nobody, and for authors that were imported.
-pub(crate) async fn load(auth: &Inner, user: UserId) -> Result<Option<Kept>, Problem> {
+/// A document of which nothing was opened yet.
+pub(crate) struct Unopened {
+    document: Value,
+    revision: Seq,
+}
+
+impl Unopened {
+    /// The password's hash.
+    pub(crate) fn password(&self) -> Option<String> {
+        self.document.get("password")?.as_str().map(str::to_owned)
+    }
+
+    /// The key that the e-mail address is claimed by, where there is one.
+    pub(crate) fn email_claim(&self, auth: &Inner) -> Option<String> {
+        let text = |field| self.document.get(field).and_then(Value::as_str);
+        let of_plain = || Some(auth.name_key.token(&email::as_name(text("email")?)));
+        text(CLAIM).map(str::to_owned).or_else(of_plain)
+    }
+
+    /// Opens it; `None` when its user was erased meanwhile.
+    pub(crate) async fn open(self, auth: &Inner, user: UserId) -> Result<Option<Kept>, Problem> {
+        let Self { mut document, revision } = self;
+        let unreadable =
+            |error: serde_json::Error| refusal::unreadable("the credential of this user", &error);
+        for (place, spot) in SEALED {
+            let Some(field) = document.pointer_mut(place).filter(|field| field.is_object()) else { continue };
+            let text: Text = serde_json::from_value(field.take()).map_err(unreadable)?;
+            match auth.sealer.keyring().open_text(&Place::Personal(spot(user)), text).await {
+                Ok(Opened::Text(text)) => *field = text.into(),
+                Ok(Opened::Erased) => return Ok(None),
+                Ok(Opened::Damaged) => return Err(refusal::defect("the credential of this user is damaged")),
+                Err(error) => return Err(refusal::no_key(&error)),
+            }
+        }
+        let credential: Credential = serde_json::from_value(document).map_err(unreadable)?;
+        if credential.version > VERSION {
+            tracing::error!(user.id = %user, credential.version, "a newer program wrote this credential");
+            let detail = "the credential of this user was written by a newer program";
+            return Err(Problem::new(Code::Internal, detail));
+        }
+        Ok(Some(Kept { credential, revision }))
+    }
+}
+
+/// Reads a user's document and opens nothing; `None` for nobody, and for authors that were imported.
+pub(crate) async fn look(auth: &Inner, user: UserId) -> Result<Option<Unopened>, Problem> {
     let entry = auth.credentials.get(&user.to_string()).await.map_err(|error| refusal::not_kept(&error))?;
     let Some(entry) = entry else { return Ok(None) };
-    let credential: Credential = serde_json::from_slice(&entry.value)
+    let document = serde_json::from_slice(&entry.value)
         .map_err(|error| refusal::unreadable("the credential of this user", &error))?;
-    if credential.version > VERSION {
-        tracing::error!(user.id = %user, credential.version, "a newer program wrote this credential");
-        return Err(Problem::new(
-            Code::Internal,
-            "the credential of this user was written by a newer program",
-        ));
+    Ok(Some(Unopened { document, revision: entry.revision }))
+}
+
+/// Reads a user's document; `None` for nobody, for authors that were imported, and for whoever is being erased.
+pub(crate) async fn load(auth: &Inner, user: UserId) -> Result<Option<Kept>, Problem> {
+    match look(auth, user).await? {
+        Some(unopened) => unopened.open(auth, user).await,
+        None => Ok(None),
     }
-    Ok(Some(Kept { credential, revision: entry.revision }))
 }
 
 /// Writes the document of a new user.
 pub(crate) async fn create(auth: &Inner, user: UserId, credential: &Credential) -> Result<(), Problem> {
-    let created = auth.credentials.create(&user.to_string(), credential.encode()).await;
+    let created = auth.credentials.create(&user.to_string(), credential.encode(auth, user).await?).await;
     created.map(drop).map_err(|error| refusal::not_kept(&error))
 }
 
@@ -131,7 +202,8 @@ pub(crate) async fn replace(
     read: &Kept,
     credential: &Credential,
 ) -> Result<bool, Problem> {
-    match auth.credentials.update(&user.to_string(), credential.encode(), read.revision).await {
+    let document = credential.encode(auth, user).await?;
+    match auth.credentials.update(&user.to_string(), document, read.revision).await {
         Ok(_) => Ok(true),
         Err(KvError::Conflict) => Ok(false),
         Err(error) => Err(refusal::not_kept(&error)),
@@ -182,7 +254,5 @@ mod tests {
         let text = r#"{"password":"$argon2id$","name":"00","created_at":5}"#;
         let credential: Credential = serde_json::from_str(text).unwrap();
         assert_eq!((credential.version, credential.asked()), (1, Factors::PasswordOnly));
-        let written: Credential = serde_json::from_slice(&credential.encode()).unwrap();
-        assert_eq!(written.version, VERSION);
     }
 }

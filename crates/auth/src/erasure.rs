@@ -24,7 +24,7 @@ use chasqui_runtime::{clock::now_ms, telemetry::TraceContext};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    credential, email, refusal,
+    credential, refusal,
     service::{Auth, Inner, derived_id},
     sessions,
 };
@@ -192,8 +192,7 @@ async fn carry_out(auth: &Inner, user: UserId, request: &Request, last: Step) ->
 
 /// Removes what proves who the user is; before it, the claim of their e-mail address.
 async fn remove_credential(auth: &Inner, user: UserId) -> Result<(), Problem> {
-    if let Some(address) = credential::load(auth, user).await?.and_then(|kept| kept.credential.email) {
-        let claim = auth.name_key.token(&email::as_name(&address));
+    if let Some(claim) = credential::look(auth, user).await?.and_then(|kept| kept.email_claim(auth)) {
         auth.emails.delete(&claim).await.map_err(|error| refusal::not_kept(&error))?;
     }
     let removed = auth.credentials.delete(&user.to_string()).await;

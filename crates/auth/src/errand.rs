@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chasqui_crypto::Spot;
 use chasqui_events::{
     UserId,
     identity::{CredentialChange, CredentialPart},
@@ -42,6 +43,7 @@ pub(crate) async fn run(auth: &Inner, mailer: &Mailer, errand: Errand) -> Result
     match errand {
         Errand::Verify { user, address } => {
             let Some(to) = quiet(auth, "verify", &address).await? else { return Ok(None) };
+            let address = auth.seal(Spot::wanted_email(user), &address).await?;
             let purpose = Purpose::VerifyEmail { user, address };
             let token = challenge::issue(auth, purpose, VERIFY_LIFE, ATTEMPTS).await?;
             Ok(Some(Letter::verify(to, &mailer.link("verify-email", &token), VERIFY_LIFE)))

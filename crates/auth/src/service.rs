@@ -8,7 +8,7 @@ use chasqui_bus::{
     log::{Append, AppendError, Appended},
     subject,
 };
-use chasqui_crypto::{Keyring, Opened, Owner, Place, Sealer, Spot};
+use chasqui_crypto::{KeyError, Keyring, Opened, Owner, Place, SealError, Sealer, Spot};
 use chasqui_domain::Limits;
 use chasqui_events::{
     CommandId, Envelope, Import, Seq, SessionId, Text, Timestamp, UserId,
@@ -265,9 +265,14 @@ impl Inner {
         }
     }
 
-    /// Seals something personal.
+    /// Seals something personal. Who registered before anything was sealed gets a key now.
     pub(crate) async fn seal(&self, spot: Spot, text: &str) -> Result<Text, Problem> {
-        let sealed = self.sealer.seal_text(&Place::Personal(spot), text, Timestamp(now_ms())).await;
+        let place = Place::Personal(spot);
+        let mut sealed = self.sealer.seal_text(&place, text, Timestamp(now_ms())).await;
+        if let Err(SealError::Key(KeyError::Absent(_))) = sealed {
+            self.make_key(spot.user).await?;
+            sealed = self.sealer.seal_text(&place, text, Timestamp(now_ms())).await;
+        }
         sealed.map_err(|error| refusal::not_sealed(&error))
     }
 

@@ -44,6 +44,8 @@ pub(crate) async fn open(
     origin: Origin,
 ) -> Result<Tokens, Problem> {
     make_room(auth, trace, user).await?;
+    // Who registered before anything was sealed has none yet, and whatever they say needs one.
+    auth.make_key(user).await?;
     let (at, random) = id_parts();
     let session = SessionId::new(Timestamp(at), random);
     let refresh = RefreshToken::new(user, session, random_bytes());

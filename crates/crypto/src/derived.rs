@@ -55,6 +55,24 @@ impl Spot {
         Self { user, what: "display_name", of: None }
     }
 
+    /// A user's verified e-mail address.
+    #[must_use]
+    pub const fn email(user: UserId) -> Self {
+        Self { user, what: "email", of: None }
+    }
+
+    /// An e-mail address that a user wants, and whose mailbox has not answered yet.
+    #[must_use]
+    pub const fn wanted_email(user: UserId) -> Self {
+        Self { user, what: "wanted_email", of: None }
+    }
+
+    /// The secret of a user's authenticator application.
+    #[must_use]
+    pub const fn totp(user: UserId) -> Self {
+        Self { user, what: "totp", of: None }
+    }
+
     /// What the client of one of a user's sessions calls itself.
     #[must_use]
     pub const fn device(user: UserId, session: SessionId) -> Self {

@@ -18,7 +18,7 @@ use super::change_name;
 use crate::{
     caller::Trace,
     challenge::{self, PendingLogin, Purpose},
-    credential::{self, Credential, Kept, Standing},
+    credential::{self, Credential, Kept, Standing, Unopened},
     family::Origin,
     password::Verdict,
     refusal,
@@ -66,8 +66,8 @@ pub(crate) async fn handle(
     auth.rates.login(&name, address).await?;
     let holder = auth.holder(&name).await?;
     let user = holder.as_ref().map_or_else(nobody, |holder| holder.user);
-    let kept = credential::load(auth, user).await?;
-    let hash = kept.as_ref().map(|kept| kept.credential.password.clone());
+    let kept = credential::look(auth, user).await?;
+    let hash = kept.as_ref().and_then(Unopened::password);
     let account = auth.account(user).await?;
     let verdict = auth.passwords.verify(password.clone(), hash).await?;
     let may_enter = account.may_enter(reactivate);
@@ -75,6 +75,8 @@ pub(crate) async fn handle(
     else {
         return Err(refused());
     };
+    // Not before: what a refusal takes does not tell whether there is something to open.
+    let Some(kept) = kept.open(auth, user).await? else { return Err(refused()) };
     match kept.credential.standing(&name, holder.seq) {
         Standing::Former => return Err(refused()),
         Standing::Newer => change_name::settle(auth, user, &name, holder.seq).await?,

@@ -6,6 +6,7 @@
 use axum::extract::State;
 use bytes::Bytes;
 use chasqui_bus::kv::KvError;
+use chasqui_crypto::Spot;
 use chasqui_events::{
     UserId,
     identity::{CredentialChange, CredentialPart},
@@ -52,6 +53,11 @@ pub(crate) async fn handle(
     let Purpose::VerifyEmail { user, address } = challenge::attempt(auth, &token).await? else {
         return Err(challenge::expired());
     };
+    let address = auth.opened(Spot::wanted_email(user), address).await?;
+    if address.is_empty() {
+        // Who wanted it was erased.
+        return Err(challenge::expired());
+    }
     claim(auth, user, &address).await?;
     let verified = |credential: &Credential| {
         let with = Credential { email: Some(address.clone()), ..credential.clone() };

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use axum::Router;
 use chasqui_auth::Auth;
+use chasqui_bus::{
+    BusRole,
+    kv::{Bucket, Name},
+};
 use chasqui_protocol::{Code, command::Tokens};
 use chasqui_testkit::SmtpSink;
 use pretty_assertions::assert_eq;
@@ -211,4 +215,43 @@ async fn without_a_mail_server_it_is_said_so() {
         assert_eq!((status, &problem["code"]), (501, &json!("not-configured")), "{name}");
     }
     register(&auth, "Ben").await.unwrap();
+}
+
+/// An address lies sealed wherever it is kept; one from before that is read, and freed by an erasure like any other.
+#[tokio::test]
+async fn an_address_is_kept_sealed() {
+    let office = Office::open(16).await;
+    let (ana, ben) = (office.somebody("Ana").await, office.somebody("Ben").await);
+    let bus = office.installation.bus(BusRole::Auth).await;
+    let (challenges, credentials) =
+        (Bucket::open(bus.clone(), Name::Challenges), Bucket::open(bus, Name::Credentials));
+    let holding = async |bucket: &Bucket| {
+        let mut holding = Vec::new();
+        for key in bucket.keys().await.unwrap() {
+            let text = String::from_utf8(bucket.get(&key).await.unwrap().unwrap().value.to_vec()).unwrap();
+            holding.extend(text.to_lowercase().contains("ana@example.org").then_some(text));
+        }
+        holding
+    };
+    office.asks_for(&ana, "Ana@example.org").await;
+    let token = office.sink.mail(1).await.token();
+    assert_eq!(holding(&challenges).await, Vec::<String>::new());
+    assert_eq!(office.post("verify_email", None, json!({"token": token})).await.0, 200);
+    assert_eq!(holding(&credentials).await, Vec::<String>::new());
+    assert_eq!(office.address_of(&ana).await, "Ana@example.org");
+
+    for key in credentials.keys().await.unwrap() {
+        let kept = credentials.get(&key).await.unwrap().unwrap();
+        let mut document: Value = serde_json::from_slice(&kept.value).unwrap();
+        if document["email"].is_object() {
+            document["email"] = json!("Ana@example.org");
+            document.as_object_mut().unwrap().remove("email_claim");
+            credentials.put(&key, document.to_string().into()).await.unwrap();
+        }
+    }
+    assert_eq!(office.address_of(&ana).await, "Ana@example.org", "as an earlier program wrote it");
+    let erased = office.post("erase_user", Some(&ana), json!({"id": new_id(), "password": PASSWORD})).await;
+    assert_eq!(erased.0, 200, "{}", erased.1);
+    office.installation.forget_challenges().await;
+    office.verifies(&ben, "ana@example.org", 1).await;
 }

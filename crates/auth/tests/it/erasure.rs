@@ -25,6 +25,10 @@ async fn is_gone(installation: &Installation, auth: &Auth, user: UserId, name: &
     assert!(keyring.ring(Owner::User(user)).await.unwrap().is_destroyed());
     let credentials = Bucket::open(bus.clone(), Name::Credentials);
     assert_eq!(credentials.get(&user.to_string()).await.unwrap(), None);
+    let sessions = Bucket::open(bus.clone(), Name::Refresh);
+    for key in sessions.key_names_under(&user.to_string()).await.unwrap() {
+        assert_eq!(sessions.get(&key).await.unwrap(), None, "devices and addresses");
+    }
     let ledger = Bucket::open(bus.clone(), Name::Erasures);
     let entry = ledger.get(&format!("user.{user}")).await.unwrap().unwrap();
     let entry: Value = serde_json::from_slice(&entry.value).unwrap();

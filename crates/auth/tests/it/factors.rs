@@ -3,6 +3,12 @@
 use std::time::Duration;
 
 use axum::Router;
+use chasqui_bus::{
+    BusRole,
+    kv::{Bucket, Name},
+};
+use chasqui_crypto::Spot;
+use chasqui_events::Text;
 use chasqui_protocol::command::Tokens;
 use chasqui_runtime::clock::now_ms;
 use pretty_assertions::assert_eq;
@@ -171,4 +177,39 @@ async fn an_old_session_needs_the_password_for_what_changes_logins() {
     assert_eq!(command(&app, "enrol_totp", Some(&token), json!({"password": PASSWORD})).await.0, 200);
     let body = json!({"id": new_id(), "code": "000000"});
     is(&command(&app, "confirm_totp", Some(&token), body).await, 401, "wrong-code");
+}
+
+/// The secret lies sealed where it is kept; one from before that is taken, and sealed with the next change.
+#[tokio::test]
+async fn an_applications_secret_is_sealed_for_its_place() {
+    let installation = Installation::start().await;
+    let mut ana = Somebody::enrols(&installation).await;
+    let bucket = Bucket::open(installation.bus(BusRole::Auth).await, Name::Credentials);
+    let key = bucket.keys().await.unwrap().remove(0);
+    let document = async || {
+        let entry = bucket.get(&key).await.unwrap().unwrap();
+        serde_json::from_slice::<Value>(&entry.value).unwrap()
+    };
+    let keep = async |document: &Value| bucket.put(&key, document.to_string().into()).await.unwrap();
+    let sealed = document().await["factors"]["totp"]["secret"].clone();
+    let text: Text = serde_json::from_value(sealed.clone()).unwrap();
+    let secret = installation.opened(Spot::totp(key.parse().unwrap()), &text).await;
+
+    let mut from_before = document().await;
+    from_before["factors"]["totp"]["secret"] = json!(secret);
+    from_before["v"] = json!(2);
+    keep(&from_before).await;
+    let asked = ana.begins().await;
+    let code = ana.next_code();
+    let (status, tokens) = ana.shows(&asked, json!({"code": code})).await;
+    assert_eq!(status, 200, "{tokens}");
+    let now = document().await;
+    assert!(!now.to_string().contains(&secret), "{now}");
+    assert!(now["factors"]["totp"]["secret"]["sealed"].is_string(), "{now}");
+
+    let mut moved = now;
+    moved["email"] = sealed;
+    keep(&moved).await;
+    let body = json!({"name": "Ana", "password": PASSWORD});
+    is(&command(&ana.app, "login", None, body).await, 500, "internal");
 }

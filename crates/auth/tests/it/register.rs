@@ -7,12 +7,12 @@ use chasqui_bus::{
     BusRole,
     kv::{Bucket, Name},
 };
-use chasqui_crypto::Spot;
+use chasqui_crypto::{Owner, Spot};
 use chasqui_events::{
     UserId,
     identity::{IdentityEvent, ProfileChanged},
 };
-use chasqui_protocol::{Accepted, Code};
+use chasqui_protocol::{Accepted, Code, command::Tokens};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
@@ -132,4 +132,19 @@ async fn only_importers_register_authors_and_nobody_logs_in_to_them() {
         let problem = ask::<Accepted>(&auth, "login", body, None).await.unwrap_err();
         assert_eq!(problem.code, Code::WrongCredentials);
     }
+}
+
+/// Whoever registered before anything was sealed gets a key when they log in.
+#[tokio::test]
+async fn somebody_without_a_key_gets_one() {
+    let installation = Installation::start().await;
+    let user = register(&installation.auth().await, "Ana").await.unwrap();
+    let keys = Bucket::open(installation.bus(BusRole::Auth).await, Name::UserKeys);
+    keys.delete(&user.to_string()).await.unwrap();
+    let auth = installation.auth().await;
+    let body = json!({"name": "Ana", "password": PASSWORD, "device": ""});
+    ask::<Tokens>(&auth, "login", body, None).await.unwrap();
+    let keyring =
+        chasqui_auth::keyring(&installation.config, installation.bus(BusRole::QueryApi).await).unwrap();
+    assert!(!keyring.ring(Owner::User(user)).await.unwrap().is_destroyed());
 }
