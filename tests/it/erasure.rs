@@ -147,3 +147,49 @@ async fn a_killed_erasure_is_finished_by_the_next_process() {
     }
     assert!(cut_off > 0, "each erasure was done before its process could be killed");
 }
+
+/// A room is erased: for everybody in it, at once and in what is folded anew; nothing is said in it any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erased_room_is_closed_and_holds_tombstones() {
+    let stack = Stack::with(Layout::process_per_role(1)).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.room_with("weavers", &[&beto]).await;
+    ana.says(room, "from ana").await;
+    beto.says(room, "from beto").await;
+    ana.sees_message(room, "from beto").await;
+    assert_eq!(history_over_http(&stack, &beto, room).await.len(), 2);
+    let mark = beto.events().len();
+
+    let body = json!({"id": chasqui_client::Ids::default().command(), "room": room, "name": "weavers"});
+    let url = stack.url(Role::CommandApi, "/v1/commands/erase_room");
+    let answer = stack.http().post(url).bearer_auth(ana.token().await).json(&body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    let told =
+        |event: &Event| matches!(event, Event::Item(item) if matches!(item.what, Happening::Erased { .. }));
+    beto.seen.after(mark, "being told of the erasure", told).await;
+    let refused = beto.client.send(room, "is anybody here?").await.unwrap_err();
+    assert_eq!(refused.problem().unwrap().code, Code::RoomErased);
+
+    let tombstones = vec![(String::new(), true); 2];
+    let shown = async || {
+        let over_http = history_over_http(&stack, &beto, room).await;
+        let history = beto.client.history(room, Page::Newest, None, Freshness::Any).await;
+        let on_the_edge = history.as_ref().map(|history| said(&history.items)).unwrap_or_default();
+        let conversation = beto.client.conversation(room, Freshness::Latest).await;
+        let closed = conversation.as_ref().is_ok_and(|it| it.erased && it.name.is_empty() && it.unread == 0);
+        if over_http == tombstones && on_the_edge == tombstones && closed {
+            Ok(())
+        } else {
+            Err(format!("{over_http:?} {history:?} {conversation:?}"))
+        }
+    };
+    eventually("tombstones everywhere", shown).await;
+    let built = admin(&stack, &["admin", "projections", "rebuild"]).unwrap();
+    let version = built.split_whitespace().next().unwrap();
+    eventually("the views, folded anew", async || {
+        admin(&stack, &["admin", "projections", "switch", version])
+    })
+    .await;
+    eventually("the same in what was folded anew", shown).await;
+    Checker::new().check(&stack).await;
+}

@@ -31,6 +31,8 @@ struct Subject {
     room: RoomId,
     /// A message in it.
     seq: Seq,
+    /// Another room, to be erased.
+    spare: RoomId,
 }
 
 /// Those whom things are done to.
@@ -117,7 +119,7 @@ async fn a_program_may_what_its_scope_allows() {
         for (scope, token) in &programs {
             let person = founder.clone();
             let (global, standing) = (GlobalRole::Service, Some(Role::Owner));
-            let subject = Subject { person, token: token.clone(), global, standing, room, seq };
+            let subject = Subject { person, token: token.clone(), global, standing, room, seq, spare: room };
             let may = row.programs == Programs::All || row.programs == Programs::With(*scope);
             let expected = if may { "ok" } else { "forbidden" };
             let happened = attempt(&stack, &subject, &others, name).await;
@@ -165,15 +167,14 @@ async fn subject(
         let (id, user, role) = (founder.client.new_id(), guest.id, Role::Guest);
         founder.client.command(ClientFrame::ChangeRole(ChangeRole { id, room, user, role })).await.unwrap();
     }
-    if let Some(role) = standing {
+    let spare = founder.client.create_room(Kind::Public, "spare").await.unwrap();
+    for room in [room, spare] {
+        let Some(role) = standing else { break };
         person.client.join(room).await.unwrap();
         if role != Role::Member {
             let (id, user) = (founder.client.new_id(), person.id);
-            founder
-                .client
-                .command(ClientFrame::ChangeRole(ChangeRole { id, room, user, role }))
-                .await
-                .unwrap();
+            let change = ChangeRole { id, room, user, role };
+            founder.client.command(ClientFrame::ChangeRole(change)).await.unwrap();
         }
     }
     let seq = founder.says(room, "hola").await.position.unwrap().seq;
@@ -181,7 +182,7 @@ async fn subject(
     let login = json!({"name": name, "password": Person::PASSWORD});
     let tokens = post(stack, Process::Auth, "login", None, &login).await.unwrap();
     let token = tokens["access_token"].as_str().unwrap().to_owned();
-    Subject { person, token, global, standing, room, seq }
+    Subject { person, token, global, standing, room, seq, spare }
 }
 
 async fn appoint(stack: &Stack, user: UserId, role: GlobalRole) {
@@ -206,7 +207,7 @@ fn id_of_nothing() -> &'static str {
 }
 
 async fn attempt(stack: &Stack, subject: &Subject, others: &Others, name: &str) -> String {
-    let Subject { room, seq, token, .. } = subject;
+    let Subject { room, seq, spare, token, .. } = subject;
     let (outcast, guest, bystander) = (others.outcast.id, others.guest.id, others.bystander.id);
     let (id, reason) = (id(), "the matrix");
     let (process, body) = match name {
@@ -222,6 +223,9 @@ async fn attempt(stack: &Stack, subject: &Subject, others: &Others, name: &str) 
         "mute" | "unmute" => (Process::CommandApi, json!({"id": id, "room": room, "user": guest})),
         "set_slow_mode" => (Process::CommandApi, json!({"id": id, "room": room, "seconds": 0})),
         "rename_room" => (Process::CommandApi, json!({"id": id, "room": room, "name": "another"})),
+        "erase_room" => {
+            (Process::CommandApi, json!({"id": id, "room": spare, "name": "spare", "reason": reason}))
+        }
         "change_role" => {
             (Process::CommandApi, json!({"id": id, "room": room, "user": guest, "role": "guest"}))
         }

@@ -4,6 +4,7 @@ pub(crate) mod ban;
 pub(crate) mod change_role;
 pub(crate) mod create_room;
 pub(crate) mod delivered;
+pub(crate) mod erase_room;
 pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod leave;

@@ -6,6 +6,7 @@
 
 mod authorship;
 mod command;
+pub mod erasure;
 mod heads;
 mod routes;
 pub mod serve;

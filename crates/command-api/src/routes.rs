@@ -11,8 +11,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     command::{
-        ban, change_role, create_room, delivered, invite, join, leave, mute, open_direct, read, remove,
-        rename_room, send, set_slow_mode, unban, unmute,
+        ban, change_role, create_room, delivered, erase_room, invite, join, leave, mute, open_direct, read,
+        remove, rename_room, send, set_slow_mode, unban, unmute,
     },
     service::CommandApi,
 };
@@ -36,6 +36,7 @@ pub(crate) fn routes(api: CommandApi, find_sent: Option<FindSent>) -> OpenApiRou
         .routes(routes!(create_room::endpoint))
         .routes(routes!(open_direct::endpoint))
         .routes(routes!(rename_room::endpoint))
+        .routes(routes!(erase_room::endpoint))
         .routes(routes!(join::endpoint))
         .routes(routes!(leave::endpoint))
         .routes(routes!(invite::endpoint))

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 
 use crate::{
     command::{
-        ban, change_role, create_room, delivered, invite, join, leave, mute, open_direct, read, receipts,
-        remove, rename_room, send, set_slow_mode, unban, unmute,
+        ban, change_role, create_room, delivered, erase_room, invite, join, leave, mute, open_direct, read,
+        receipts, remove, rename_room, send, set_slow_mode, unban, unmute,
     },
     service::{CommandApi, Inner},
 };
@@ -33,6 +33,7 @@ pub const NAMES: &[&str] = &[
     "create_room",
     "open_direct",
     "rename_room",
+    "erase_room",
     "join",
     "leave",
     "invite",
@@ -57,6 +58,7 @@ impl CommandApi {
             "create_room" => api.run("create_room", &incoming, create_room::handle).await,
             "open_direct" => api.run("open_direct", &incoming, open_direct::handle).await,
             "rename_room" => api.run("rename_room", &incoming, rename_room::handle).await,
+            "erase_room" => api.run("erase_room", &incoming, erase_room::handle).await,
             "join" => api.run("join", &incoming, join::handle).await,
             "leave" => api.run("leave", &incoming, leave::handle).await,
             "invite" => api.run("invite", &incoming, invite::handle).await,

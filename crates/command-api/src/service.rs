@@ -6,14 +6,16 @@ use chasqui_auth::{Caller, KeysError, Verifier, refusal};
 use chasqui_bus::{
     Bus, BusError, Log,
     event_store::{ExecuteError, LoadError, Outcome, RoomChange, RoomStore, StoreSettings},
+    kv::{Bucket, Name},
 };
 use chasqui_crypto::{Keyring, Sealer};
 use chasqui_domain::{Limits, Rejection, RoomCommand, room::VersionedRoom};
-use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, UserId};
+use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, Timestamp, UserId};
 use chasqui_limiter::Rates;
 use chasqui_protocol::{Accepted, Code, Problem};
 use chasqui_runtime::{clock::random_bytes, config::Config};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::{authorship::Authorship, heads::Heads, routes::FindSent, slow_mode::SlowMode, users::Users};
 
@@ -32,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) users: Users,
     pub(crate) sealer: Sealer,
     pub(crate) slow_mode: SlowMode,
+    pub(crate) erasures: Bucket,
     partitions: u16,
     pub(crate) timeout: Duration,
 }
@@ -67,6 +70,7 @@ impl CommandApi {
             rates,
             heads: Heads::new(log.clone(), config.chat.partitions),
             users: Users::new(log.clone()),
+            erasures: Bucket::open(bus.clone(), Name::Erasures),
             sealer: Sealer::new(keyring, config.crypto.seals_per_epoch),
             slow_mode: SlowMode::new(),
             partitions: config.chat.partitions,
@@ -150,6 +154,20 @@ impl Inner {
         Ok(Accepted { position, room: Some(room), user: None, at })
     }
 
+    /// Decides whether a room may be changed so, as the log has it now, and records nothing.
+    pub(crate) async fn may_change(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        authorship: Authorship,
+        command: &RoomCommand,
+    ) -> Result<(), Problem> {
+        self.check_partition(room)?;
+        let newest = self.newest_room(room).await?;
+        let decided = newest.room.decide(authorship.asker(caller), command, &self.limits);
+        decided.map(drop).map_err(|rejection| refusal::rejected(&rejection))
+    }
+
     /// The room that a command makes: the same one for each retry, somewhere else for everybody else's command.
     pub(crate) fn room_of(&self, by: UserId, id: CommandId) -> RoomId {
         let digest = Sha256::new()
@@ -174,7 +192,7 @@ impl Inner {
     }
 }
 
-fn not_loaded(error: &LoadError) -> Problem {
+pub(crate) fn not_loaded(error: &LoadError) -> Problem {
     match error {
         LoadError::Log(error) => refusal::not_read(error),
         LoadError::Poison { seq, error } => {
@@ -187,11 +205,18 @@ fn not_loaded(error: &LoadError) -> Problem {
     }
 }
 
-fn not_executed(error: ExecuteError<Rejection>) -> Problem {
+pub(crate) fn not_executed(error: ExecuteError<Rejection>) -> Problem {
     match error {
         ExecuteError::Rejected(rejection) => refusal::rejected(&rejection),
         ExecuteError::Busy => refusal::busy(),
         ExecuteError::Load(error) => not_loaded(&error),
         ExecuteError::Append(error) => refusal::not_appended(&error),
     }
+}
+
+/// The id of something that follows from something else: the same one each time.
+pub(crate) fn derived_id(what: &str, from: Uuid, at: Timestamp) -> CommandId {
+    let digest = Sha256::new().chain_update(what).chain_update(from.as_bytes()).finalize();
+    let mut bytes = digest.iter().copied();
+    CommandId::new(at, std::array::from_fn(|_| bytes.next().unwrap_or_default()))
 }

@@ -23,6 +23,8 @@ pub enum VoidReason {
     Banned,
     /// Its author had been muted before it was stored, and was still when it was recorded.
     Muted,
+    /// The room had been erased before it was stored.
+    RoomErased,
     /// The same author had stored a message with this id in this room before.
     Repeated,
 }
@@ -35,6 +37,7 @@ impl VoidReason {
             Self::NotAMember => "not-a-member",
             Self::Banned => "banned",
             Self::Muted => "muted",
+            Self::RoomErased => "room-erased",
             Self::Repeated => "repeated",
         }
     }
@@ -70,6 +73,9 @@ pub struct StateTrail {
     floor: Seq,
     head: Seq,
     moves: VecDeque<(Seq, UserId, Move)>,
+    /// Where the room was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erased: Option<Seq>,
 }
 
 impl StateTrail {
@@ -79,7 +85,7 @@ impl StateTrail {
     /// A trail that knows every state fact after `floor`, of which there are none yet.
     #[must_use]
     pub const fn starting_after(floor: Seq) -> Self {
-        Self { floor, head: floor, moves: VecDeque::new() }
+        Self { floor, head: floor, moves: VecDeque::new(), erased: None }
     }
 
     /// The trail is complete after this sequence.
@@ -100,6 +106,9 @@ impl StateTrail {
             return;
         }
         self.head = seq;
+        if matches!(event, RoomEvent::Erased(_)) {
+            self.erased = Some(seq);
+        }
         for (user, what) in posting_moves(event) {
             self.moves.push_back((seq, user, what));
         }
@@ -116,6 +125,9 @@ impl StateTrail {
     pub fn verdict(&self, author: UserId, basis: Seq, at: Timestamp, seq: Seq) -> Verdict {
         if basis >= self.head {
             return Verdict::Valid;
+        }
+        if self.erased.is_some_and(|place| place > basis && place < seq) {
+            return Verdict::Void(VoidReason::RoomErased);
         }
         if basis < self.floor {
             return Verdict::Unknown;
@@ -135,9 +147,12 @@ pub fn verdict_from<'a>(
     at: Timestamp,
     seq: Seq,
 ) -> Verdict {
+    let mut erased = false;
     let between = lane.into_iter().filter(|(place, _)| *place > basis && *place < seq);
+    let between = between.inspect(|(_, event)| erased |= matches!(event, RoomEvent::Erased(_)));
     let moves = between.flat_map(|(_, event)| posting_moves(event));
-    ruling(moves.filter(|(user, _)| *user == author).map(|(_, what)| what), at)
+    let ruling = ruling(moves.filter(|(user, _)| *user == author).map(|(_, what)| what), at);
+    if erased { Verdict::Void(VoidReason::RoomErased) } else { ruling }
 }
 
 /// What the moves of one author come to for a message that was recorded at a moment.
@@ -161,13 +176,14 @@ fn ruling(moves: impl Iterator<Item = Move>, at: Timestamp) -> Verdict {
 /// Whether a state fact changes who may post; the others need not be kept to judge.
 #[must_use]
 pub fn moves_posting(event: &RoomEvent) -> bool {
-    !posting_moves(event).is_empty()
+    matches!(event, RoomEvent::Erased(_)) || !posting_moves(event).is_empty()
 }
 
 /// Whether a state fact takes from somebody that they may post.
 #[must_use]
 pub fn forbids_posting(event: &RoomEvent) -> bool {
-    posting_moves(event).iter().any(|(_, what)| matches!(what, Move::Out(_) | Move::Muted(_)))
+    matches!(event, RoomEvent::Erased(_))
+        || posting_moves(event).iter().any(|(_, what)| matches!(what, Move::Out(_) | Move::Muted(_)))
 }
 
 /// Who may post, or may not any more, after this fact.
@@ -186,7 +202,8 @@ fn posting_moves(event: &RoomEvent) -> Vec<(UserId, Move)> {
         | RoomEvent::MemberInvited(_)
         | RoomEvent::MemberRoleChanged(_)
         | RoomEvent::MemberUnbanned(_)
-        | RoomEvent::SlowModeChanged(_) => vec![],
+        | RoomEvent::SlowModeChanged(_)
+        | RoomEvent::Erased(_) => vec![],
     }
 }
 

@@ -1,5 +1,5 @@
 use chasqui_events::room::{
-    MemberBanned, MemberJoined, MemberLeft, MemberMuted, MemberUnbanned, MemberUnmuted,
+    Erased, MemberBanned, MemberJoined, MemberLeft, MemberMuted, MemberUnbanned, MemberUnmuted,
 };
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
@@ -66,6 +66,21 @@ fn a_mute_is_held_against_the_time_of_recording() {
     trail.note(7, &fact(1, 1));
     trail.note(8, &fact(1, 0));
     assert_eq!(trail.verdict(user(1), 1, NOW, 9), Verdict::Void(VoidReason::Muted), "outlasts coming back");
+}
+
+#[test]
+fn a_post_after_the_room_was_erased_is_void_whoever_it_is_by() {
+    let erased = RoomEvent::Erased(Erased { reason: None });
+    assert!(moves_posting(&erased) && forbids_posting(&erased));
+    let mut trail = StateTrail::starting_after(4);
+    trail.note(5, &erased);
+    let void = Verdict::Void(VoidReason::RoomErased);
+    assert_eq!(trail.verdict(user(1), 4, NOW, 6), void);
+    assert_eq!(trail.verdict(user(1), 4, NOW, 5 - 1), Verdict::Valid, "before it");
+    assert_eq!(trail.verdict(user(1), 2, NOW, 6), void, "also where the trail knows nothing else");
+    let lane = [(5, &erased)];
+    assert_eq!(verdict_from(lane, user(1), 4, NOW, 6), void);
+    assert_eq!(verdict_from(lane, user(1), 4, NOW, 4), Verdict::Valid);
 }
 
 proptest! {

@@ -41,6 +41,8 @@ pub enum Permission {
     Rename,
     /// Give somebody another role.
     ChangeRole,
+    /// Erase the room for good.
+    EraseRoom,
     /// Bring in what others said elsewhere.
     Import,
     /// See accounts, suspend users, and end their suspension.
@@ -176,6 +178,7 @@ impl Permission {
             keeper(Role::Owner),
             Programs::With(Scope::Moderate),
         ),
+        row(Self::EraseRoom, "erase the room for good", &["erase_room"], keeper(Role::Owner), Programs::None),
         row(
             Self::Import,
             "bring in what others said elsewhere (`on_behalf`)",
@@ -306,6 +309,7 @@ mod tests {
             | P::SlowMode
             | P::Rename
             | P::ChangeRole
+            | P::EraseRoom
             | P::Import
             | P::Suspend
             | P::ChangeGlobalRole
@@ -327,6 +331,7 @@ mod tests {
             P::SlowMode,
             P::Rename,
             P::ChangeRole,
+            P::EraseRoom,
             P::Import,
             P::Suspend,
             P::ChangeGlobalRole,

@@ -9,6 +9,12 @@ pub enum Rejection {
     /// The room has no `room.created`.
     #[error("there is no such room, or you may not know of it")]
     RoomNotFound,
+    /// The room was erased.
+    #[error("this room was erased; nothing is said in it any more")]
+    RoomErased,
+    /// The name that was to be repeated is not the room's.
+    #[error("repeat the room's name as it is now, to show that you mean this room")]
+    AnotherName,
     /// The caller is not a member.
     #[error("you are not a member of this room; join it first")]
     NotAMember,
@@ -142,6 +148,8 @@ impl Rejection {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::RoomNotFound => "room-not-found",
+            Self::RoomErased => "room-erased",
+            Self::AnotherName => "another-name",
             Self::NotAMember => "not-a-member",
             Self::TargetNotAMember => "target-not-a-member",
             Self::InvitationNeeded => "invitation-needed",

@@ -6,9 +6,9 @@ use chasqui_events::{
     CommandId, Seq, Timestamp, UserId,
     account::GlobalRole,
     room::{
-        Created, FoundingMember, Kind, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted,
-        MemberRemoved, MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, Role, RoomEvent,
-        SlowModeChanged,
+        Created, Erased, FoundingMember, Kind, MemberBanned, MemberInvited, MemberJoined, MemberLeft,
+        MemberMuted, MemberRemoved, MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, Role,
+        RoomEvent, SlowModeChanged,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,9 @@ pub struct Room {
     /// Who may not post, and until when; also those whose time is over, and those who have left.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub muted: BTreeMap<UserId, Term>,
+    /// It was erased for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
     /// The time between two messages of one member, in seconds; 0 for none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub slow_mode_s: u32,
@@ -142,6 +145,13 @@ pub enum RoomCommand {
         /// The time between two messages of one member, in seconds; 0 for none.
         seconds: u32,
     },
+    /// Erase the room for good.
+    Erase {
+        /// Its name, to show that this one is meant.
+        name: String,
+        /// Why.
+        reason: Option<String>,
+    },
 }
 
 /// What a command comes to.
@@ -197,6 +207,11 @@ impl Room {
                 self.muted.remove(user);
             }
             RoomEvent::SlowModeChanged(SlowModeChanged { seconds }) => self.slow_mode_s = *seconds,
+            RoomEvent::Erased(_) => {
+                self.erased = true;
+                self.name.clear();
+                self.invited.clear();
+            }
         }
     }
 
@@ -211,6 +226,9 @@ impl Room {
         limits: &Limits,
     ) -> Result<Decision, Rejection> {
         let caller = asker.user;
+        if !matches!(command, RoomCommand::Leave | RoomCommand::Erase { .. }) {
+            self.not_erased(asker)?;
+        }
         match command {
             RoomCommand::Create { kind, name } => self.decide_create(caller, *kind, name, limits),
             RoomCommand::OpenDirect { with } => self.decide_open_direct(caller, *with),
@@ -229,6 +247,7 @@ impl Room {
             }
             RoomCommand::Unmute { user } => self.decide_unmute(asker, *user),
             RoomCommand::SetSlowMode { seconds } => self.decide_slow_mode(asker, *seconds),
+            RoomCommand::Erase { name, reason } => self.decide_erase(asker, name, reason.as_deref()),
         }
     }
 
@@ -244,6 +263,7 @@ impl Room {
         limits: &Limits,
     ) -> Result<(), Rejection> {
         Permission::Post.demand(self.member(asker.user)?.role)?;
+        self.not_erased(asker)?;
         if let Some(Term { until }) = self.mute(asker.user, asker.at) {
             return Err(Rejection::Muted { until });
         }
@@ -351,7 +371,9 @@ impl Room {
             return Ok(Decision::AlreadySo);
         }
         self.not_direct("leaving")?;
-        self.not_the_last_owner(caller)?;
+        if !self.erased {
+            self.not_the_last_owner(caller)?;
+        }
         Ok(Decision::Record(RoomEvent::MemberLeft(MemberLeft { user: caller })))
     }
 
@@ -398,6 +420,33 @@ impl Room {
         }
         self.another_owner_than(user)?;
         Ok(Decision::Record(RoomEvent::MemberRoleChanged(MemberRoleChanged { user, role })))
+    }
+
+    /// An owner says why if they like; an admin who is none has to. Whoever wants it repeats the room's name.
+    fn decide_erase(&self, asker: Asker, name: &str, reason: Option<&str>) -> Result<Decision, Rejection> {
+        self.kind.ok_or(Rejection::RoomNotFound)?;
+        let owns = self.members.get(&asker.user).is_some_and(|member| member.role == Role::Owner);
+        // Also in a private room, which admins do not enter: somebody has to be able to.
+        let role = if asker.role == GlobalRole::Admin { Role::Owner } else { self.standing_of(asker)? };
+        self.not_direct("erasure; erase its sides' accounts")?;
+        Permission::EraseRoom.demand(role)?;
+        name::reason(if owns { reason } else { reason.or(Some("")) })?;
+        if self.erased {
+            return Ok(Decision::AlreadySo);
+        }
+        if name.trim() != self.name {
+            return Err(Rejection::AnotherName);
+        }
+        Ok(Decision::Record(RoomEvent::Erased(Erased { reason: reason.map(str::to_owned) })))
+    }
+
+    /// The room is not erased; whoever may not know of it is told what they are always told.
+    fn not_erased(&self, asker: Asker) -> Result<(), Rejection> {
+        match (self.erased, self.standing_of(asker)) {
+            (false, _) => Ok(()),
+            (true, Err(Rejection::RoomNotFound)) => Err(Rejection::RoomNotFound),
+            (true, _) => Err(Rejection::RoomErased),
+        }
     }
 
     fn not_direct(&self, what: &'static str) -> Result<(), Rejection> {

@@ -233,6 +233,55 @@ fn global_roles_keep_order_in_public_rooms_only() {
     }
 }
 
+#[test]
+fn a_room_is_erased_by_its_owner_who_names_it_or_by_an_admin_who_says_why() {
+    let erase = |name: &str, reason: Option<&str>| RoomCommand::Erase {
+        name: name.to_owned(),
+        reason: reason.map(str::to_owned),
+    };
+    let (public, private, direct) = (room(Kind::Public), room(Kind::Private), room(Kind::Direct));
+    for (room, caller, command, expected) in [
+        (&private, OWNER, erase("Plaza", None), "record"),
+        (&private, OWNER, erase(" Plaza ", Some("asked for")), "record"),
+        (&private, OWNER, erase("plaza", None), "another-name"),
+        (&private, OWNER, erase("Plaza", Some("")), "size"),
+        (&private, MODERATOR, erase("Plaza", None), "role-too-low"),
+        (&private, STRANGER, erase("Plaza", None), "room-not-found"),
+        (&public, STRANGER, erase("Plaza", None), "not-a-member"),
+        (&direct, OWNER, erase("Plaza", None), "not-in-direct"),
+        (&Room::default(), OWNER, erase("Plaza", None), "room-not-found"),
+    ] {
+        assert_eq!(outcome(room, caller, &command), expected, "{caller} {command:?} {:?}", room.kind);
+    }
+    let admin = |n| Asker { role: GlobalRole::Admin, ..asker(n) };
+    for room in [&public, &private] {
+        assert_eq!(outcome_of(room, admin(STRANGER), &erase("Plaza", Some("asked for"))), "record");
+        assert_eq!(outcome_of(room, admin(STRANGER), &erase("Plaza", None)), "size");
+        assert_eq!(outcome_of(room, admin(OWNER), &erase("Plaza", None)), "record", "their own");
+    }
+}
+
+#[test]
+fn nothing_happens_in_an_erased_room_but_that_people_go() {
+    let mut room = room(Kind::Private);
+    room.apply(&RoomEvent::Erased(Erased { reason: None }));
+    assert_eq!(room.name, "");
+    let limits = Limits::default();
+    let posted = room.decide_post(asker(MEMBER), "hola", &[], &limits);
+    assert_eq!(posted, Err(Rejection::RoomErased));
+    for (caller, command, expected) in [
+        (INVITED, RoomCommand::Join, "room-not-found"),
+        (OWNER, RoomCommand::Rename { name: "Other".to_owned() }, "room-erased"),
+        (OWNER, RoomCommand::Invite { user: user(STRANGER) }, "room-erased"),
+        (STRANGER, RoomCommand::Join, "room-not-found"),
+        (OWNER, RoomCommand::Create { kind: Kind::Private, name: "Plaza".to_owned() }, "room-erased"),
+        (OWNER, RoomCommand::Erase { name: "Plaza".to_owned(), reason: None }, "already"),
+        (OWNER, RoomCommand::Leave, "record"),
+    ] {
+        assert_eq!(outcome(&room, caller, &command), expected, "{caller} {command:?}");
+    }
+}
+
 fn any_command() -> impl Strategy<Value = RoomCommand> {
     let someone = (0u8..6).prop_map(user);
     let role = prop::sample::select(Role::ALL.to_vec());

@@ -175,6 +175,15 @@ pub struct SlowModeChanged {
     pub seconds: u32,
 }
 
+/// `room.erased`: for good. Its keys are destroyed after it, and nothing is said in it any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 family! {
     /// What can happen on a room's state lane.
     RoomEvent {
@@ -202,5 +211,7 @@ family! {
         MemberUnmuted(MemberUnmuted) = "room.member_unmuted" v 1,
         /// Members post less often, or as often as they like again.
         SlowModeChanged(SlowModeChanged) = "room.slow_mode_changed" v 1,
+        /// The room is no more.
+        Erased(Erased) = "room.erased" v 1,
     }
 }

@@ -39,6 +39,8 @@ pages! {
     MessageNotFound = "message-not-found",
     NotFound = "not-found",
     MethodNotAllowed = "method-not-allowed",
+    RoomErased = "room-erased",
+    AnotherName = "another-name",
     TargetNotAMember = "target-not-a-member",
     NameTaken = "name-taken",
     EmailTaken = "email-taken",

@@ -369,6 +369,20 @@ commands! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     }
+    /// Erase a room for good: everything that was said in it, for everybody.
+    EraseRoom {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The room.
+        #[schema(value_type = uuid::Uuid)]
+        room: RoomId,
+        /// The room's name, to show that this one is meant.
+        name: String,
+        /// Why; an admin who does not own the room has to say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
     /// Open the conversation with somebody; there is one per pair, whoever opens it.
     OpenDirect {
         /// The command id.

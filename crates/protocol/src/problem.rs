@@ -103,6 +103,10 @@ codes! {
     NotFound = "not-found", 404, "There is nothing here";
     /// The method does not exist at this address.
     MethodNotAllowed = "method-not-allowed", 405, "The address does not take this method";
+    /// The room was erased.
+    RoomErased = "room-erased", 410, "The room was erased";
+    /// What was to be repeated is something else.
+    AnotherName = "another-name", 409, "The room has another name";
     /// The person that the command is about is not a member.
     TargetNotAMember = "target-not-a-member", 409, "That user is not a member";
     /// The name is taken.

@@ -150,6 +150,9 @@ pub struct Conversation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]
     pub peer: Option<UserId>,
+    /// It was erased: its name is gone, and nothing in it can be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
     /// Whether the caller is in it or only invited.
     pub standing: Standing,
     /// The caller's role.

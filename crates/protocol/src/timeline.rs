@@ -146,4 +146,10 @@ pub enum Happening {
         /// The time between two messages of one member, in seconds; 0 for none.
         seconds: u32,
     },
+    /// The room was erased for good: nothing that was said in it can be read any more, and nothing is said in it.
+    Erased {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
 }

@@ -7,7 +7,7 @@ use chasqui_bus::{
 use chasqui_crypto::{Keyring, Owner};
 use chasqui_read_model::{Notice, NoticeKind};
 
-/// Follows the notices of erased users until the connection to NATS is drained. A notice may be lost; then the key is kept
+/// Follows the notices of erased users and rooms until the connection to NATS is drained. A notice may be lost; then the key is kept
 /// for as long as keys are.
 ///
 /// # Errors
@@ -16,8 +16,8 @@ pub async fn follow(bus: Bus, keyring: &Keyring) -> Result<(), BusError> {
     let mut notices = Live::new(bus).subscribe_notify_all().await?;
     while let Some(hint) = notices.recv().await {
         let Hint::Notify { user, payload } = hint else { continue };
-        if let Some(Notice { kind: NoticeKind::Erased, .. }) = Notice::decode(&payload) {
-            keyring.bury(Owner::User(user)).await;
+        if let Some(Notice { kind: NoticeKind::Erased, room, .. }) = Notice::decode(&payload) {
+            keyring.bury(room.map_or(Owner::User(user), Owner::Room)).await;
         }
     }
     Ok(())

@@ -22,7 +22,8 @@ pub enum NoticeKind {
     RoleChanged,
     /// One of their sessions has ended.
     SessionRevoked,
-    /// They are no more: whoever keeps their keys drops them.
+    /// They, or the room where one is named, are no more: whoever keeps the keys drops them. A room's is told to whoever
+    /// erased it, for all who follow notices.
     Erased,
 }
 

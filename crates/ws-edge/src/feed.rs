@@ -474,7 +474,8 @@ impl Feed {
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_) => out.push(entry(item)),
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_) => out.push(entry(item)),
         }
         if late && forbids_posting(&envelope.event) {
             let missing = Missing { after: seq.saturating_sub(1), to: self.msg.last };

@@ -41,7 +41,10 @@ pub(crate) async fn run(edge: Arc<Edge>) -> anyhow::Result<()> {
         let Hint::Notify { user, payload } = hint else { continue };
         let Some(notice) = Notice::decode(&payload) else { continue };
         if notice.kind == NoticeKind::Erased {
-            bury(&edge, user).await;
+            match notice.room {
+                Some(room) => bury_room(&edge, room).await,
+                None => bury(&edge, user).await,
+            }
         }
         if !edge.hub.is_here(user) {
             continue;
@@ -63,6 +66,12 @@ async fn bury(edge: &Edge, user: UserId) {
     for other in others {
         edge.tell_user(other, ServerFrame::Erased { user });
     }
+}
+
+/// Opens nothing of an erased room any more. Whoever follows it hears of it by its timeline.
+async fn bury_room(edge: &Edge, room: RoomId) {
+    edge.keyring.bury(Owner::Room(room)).await;
+    edge.slices.clear();
 }
 
 async fn take_all(edge: Arc<Edge>, mut waiting: mpsc::Receiver<(UserId, Notice)>) {

@@ -37,7 +37,8 @@ impl Entry {
             | Happening::Unbanned { .. }
             | Happening::Muted { .. }
             | Happening::Unmuted { .. }
-            | Happening::SlowModeChanged { .. } => None,
+            | Happening::SlowModeChanged { .. }
+            | Happening::Erased { .. } => None,
         };
         Self { room: item.room, seq: item.seq, by: item.by, id }
     }

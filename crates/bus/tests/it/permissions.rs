@@ -105,8 +105,9 @@ fn publishing() -> Vec<(String, Vec<BusRole>)> {
         ("$KV.ROOM_KEYS.{id}", &[CommandApi]),
         ("$KV.USER_KEYS.{id}", &[Auth]),
         ("$KV.ERASURES.user.{id}", &[Auth]),
-        ("$JS.API.STREAM.MSG.GET.KV_ERASURES", &[Admin, Auth]),
-        ("$JS.API.STREAM.INFO.KV_ERASURES", &[Admin, Auth]),
+        ("$KV.ERASURES.room.{id}", &[CommandApi]),
+        ("$JS.API.STREAM.MSG.GET.KV_ERASURES", &[Admin, Auth, CommandApi]),
+        ("$JS.API.STREAM.INFO.KV_ERASURES", &[Admin, Auth, CommandApi]),
         ("$JS.API.INFO", &[Admin]),
         ("$JS.API.STREAM.CREATE.X", &[Admin]),
         ("$JS.API.STREAM.UPDATE.CHAT_0", &[Admin]),
@@ -221,6 +222,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("ops.v1.erase_user auth", vec![Auth]),
         ("ops.v1.rotate_signing_key auth", vec![Auth]),
         ("cmd.v1.send command-api", vec![CommandApi]),
+        ("cmd.v1.erase_room command-api", vec![CommandApi]),
         ("cmd.v1.send", vec![]),
         ("cmd.v1.receipts command-api", vec![CommandApi]),
         ("cmd.v1.create_room command-api", vec![CommandApi]),
@@ -311,6 +313,7 @@ fn may_read(role: BusRole, bucket: &str, api: &str) -> bool {
             Admin => all,
             Projector | Analytics => false,
         },
+        "KV_ERASURES" => matches!(role, Admin | Auth | CommandApi),
         _ => matches!(role, Admin | Auth),
     }
 }

@@ -58,7 +58,8 @@ pub(crate) fn people(item: &Item) -> [UserId; 2] {
         Happening::Message { .. }
         | Happening::Created { .. }
         | Happening::Renamed { .. }
-        | Happening::SlowModeChanged { .. } => item.by,
+        | Happening::SlowModeChanged { .. }
+        | Happening::Erased { .. } => item.by,
     };
     [item.by, about]
 }
@@ -97,6 +98,12 @@ pub(crate) fn entry(item: &Item, now: Timestamp, name: impl Fn(UserId) -> String
         }
         Happening::SlowModeChanged { seconds } => {
             format!("{at} -- {by} slowed the room down: one message of each member in {seconds} s")
+        }
+        Happening::Erased { reason } => {
+            format!(
+                "{at} -- {by} erased the room, and all that was said{}",
+                term(None, reason.as_deref(), now)
+            )
         }
     }
 }

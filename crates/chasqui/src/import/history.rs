@@ -55,7 +55,8 @@ impl Known {
             | Happening::Unbanned { .. }
             | Happening::Muted { .. }
             | Happening::Unmuted { .. }
-            | Happening::SlowModeChanged { .. } => return,
+            | Happening::SlowModeChanged { .. }
+            | Happening::Erased { .. } => return,
         };
         let change = Change { user, at: item.at, entered };
         self.changes.push(Stored { seq: item.seq, change, by_this_importer });

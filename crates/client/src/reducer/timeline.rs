@@ -41,7 +41,8 @@ impl Had {
             | Happening::Unbanned { .. }
             | Happening::Muted { .. }
             | Happening::Unmuted { .. }
-            | Happening::SlowModeChanged { .. } => &mut self.other,
+            | Happening::SlowModeChanged { .. }
+            | Happening::Erased { .. } => &mut self.other,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
         (status = 403, description = "`not-a-member`, `role-too-low`", body = Problem),
         (status = 404, description = "`room-not-found`, `user-not-found`", body = Problem),
         (status = 409, description = "`room-full`, `not-in-direct`, `target-banned`", body = Problem),
+        (status = 410, description = "`room-erased`", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(

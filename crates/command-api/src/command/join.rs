@@ -23,6 +23,7 @@ use crate::{
         (status = 403, description = "`invitation-needed`, `banned`; `forbidden` with `on_behalf` and without the right to import", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
         (status = 409, description = "`room-full`", body = Problem),
+        (status = 410, description = "`room-erased`", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(

@@ -23,6 +23,7 @@ use crate::{
         (status = 403, description = "`role-too-low`, `not-a-member`", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
         (status = 409, description = "`last-owner`, `not-in-direct`", body = Problem),
+        (status = 410, description = "`room-erased`", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(

@@ -22,6 +22,7 @@ use crate::{
         (status = 200, description = "Recorded, or so already", body = Accepted),
         (status = 403, description = "`role-too-low`, `not-a-member`", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
+        (status = 410, description = "`room-erased`", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(

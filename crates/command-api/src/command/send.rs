@@ -38,6 +38,7 @@ use crate::{
         (status = 403, description = "`not-a-member`, `muted`", body = Problem),
         (status = 404, description = "`room-not-found`", body = Problem),
         (status = 429, description = "`too-many`: `retry_after_ms` says when the room's slow mode, or another limit, allows it", body = Problem),
+        (status = 410, description = "`room-erased`", body = Problem),
         (status = 503, description = "`unavailable`; for a retry also `not-yet-projected`", body = Problem),
         (status = 504, description = "`unknown`: send the same again with the same id", body = Problem),
     )

@@ -8,6 +8,7 @@
 )]
 
 mod direct;
+mod erasure;
 mod installation;
 mod over_http;
 mod over_nats;

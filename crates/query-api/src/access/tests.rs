@@ -12,6 +12,7 @@ fn info(kind: Kind) -> RoomInfo {
         kind,
         name: "Plaza".to_owned(),
         pair: None,
+        erased: false,
         members: 2,
         messages: 9,
         top: 40,

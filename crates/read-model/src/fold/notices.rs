@@ -16,6 +16,7 @@ pub(super) fn of_room(batch: &mut Batch, entry: &Entry<'_>, event: &RoomEvent) {
         RoomEvent::MemberRemoved(removed) => (NoticeKind::Removed, vec![removed.user]),
         RoomEvent::MemberRoleChanged(changed) => (NoticeKind::RoleChanged, vec![changed.user]),
         RoomEvent::MemberBanned(banned) => (NoticeKind::Removed, vec![banned.user]),
+        RoomEvent::Erased(_) => (NoticeKind::Erased, vec![entry.by()]),
         RoomEvent::Renamed(_)
         | RoomEvent::MemberUnbanned(_)
         | RoomEvent::MemberMuted(_)

@@ -46,7 +46,8 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, writes: &mut Writes) {
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_),
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_),
         ) => {}
     }
 }

@@ -57,7 +57,8 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_),
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_),
         ) => {}
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn touched(event: &RoomEvent) -> Vec<UserId> {
         RoomEvent::MemberUnbanned(unbanned) => vec![unbanned.user],
         RoomEvent::MemberMuted(muted) => vec![muted.user],
         RoomEvent::MemberUnmuted(unmuted) => vec![unmuted.user],
-        RoomEvent::Renamed(_) | RoomEvent::SlowModeChanged(_) => vec![],
+        RoomEvent::Renamed(_) | RoomEvent::SlowModeChanged(_) | RoomEvent::Erased(_) => vec![],
     }
 }
 
@@ -197,7 +197,7 @@ fn apply_state(
         RoomEvent::MemberUnmuted(unmuted) => {
             alter(fact.room, unmuted.user, known, changes, |state| state.muted = None)
         }
-        RoomEvent::Renamed(_) | RoomEvent::SlowModeChanged(_) => 0,
+        RoomEvent::Renamed(_) | RoomEvent::SlowModeChanged(_) | RoomEvent::Erased(_) => 0,
     }
 }
 

@@ -54,10 +54,12 @@ pub struct RoomInfo {
     pub room: RoomId,
     /// Public, private or direct.
     pub kind: Kind,
-    /// Its name; empty for a direct conversation.
+    /// Its name; empty for a direct conversation, and when it was erased.
     pub name: String,
     /// The two sides of a direct conversation.
     pub pair: Option<[UserId; 2]>,
+    /// It was erased.
+    pub erased: bool,
     /// How many members it has.
     pub members: u64,
     /// How many messages it has.
@@ -77,6 +79,8 @@ pub(crate) struct RoomDoc {
     pub(crate) name: String,
     /// The time between two messages of one member, in seconds.
     pub(crate) slow_mode_s: u32,
+    /// It was erased.
+    pub(crate) erased: bool,
     /// The two sides of a direct conversation.
     pub(crate) pair: Option<[UserId; 2]>,
     pub(crate) members: u64,
@@ -110,6 +114,7 @@ impl RoomDoc {
             kind: None,
             name: String::new(),
             slow_mode_s: 0,
+            erased: false,
             pair: None,
             members: 0,
             heads: RoomHeads { state: 0, msg: 0, rcpt: 0, held_at: None },
@@ -176,6 +181,10 @@ impl RoomDoc {
             }
             RoomEvent::Renamed(renamed) => self.name.clone_from(&renamed.name),
             RoomEvent::SlowModeChanged(changed) => self.slow_mode_s = changed.seconds,
+            RoomEvent::Erased(_) => {
+                self.erased = true;
+                self.name.clear();
+            }
             RoomEvent::MemberJoined(_)
             | RoomEvent::MemberLeft(_)
             | RoomEvent::MemberInvited(_)
@@ -233,6 +242,9 @@ impl RoomDoc {
         if self.slow_mode_s > 0 {
             document.insert("slow", i64::from(self.slow_mode_s));
         }
+        if self.erased {
+            document.insert("erased", true);
+        }
         if let Some([one, other]) = self.pair {
             document.insert("pair", vec![stored::user(one), stored::user(other)]);
         }
@@ -256,6 +268,7 @@ impl RoomDoc {
             kind: fields.optional("kind", Fields::kind)?,
             name: fields.text("name")?.to_owned(),
             slow_mode_s: fields.optional("slow", read_seconds)?.unwrap_or_default(),
+            erased: fields.has("erased"),
             pair: fields.optional("pair", Fields::pair)?,
             members: fields.number("members")?,
             heads: read_heads(&fields)?,
@@ -274,6 +287,7 @@ impl RoomDoc {
             kind: self.kind?,
             name: self.name,
             pair: self.pair,
+            erased: self.erased,
             members: self.members,
             messages: self.m,
             top: self.top,
@@ -369,7 +383,7 @@ impl Rooms<'_> {
     /// The public rooms whose folded names begin so, by name.
     pub(crate) async fn public(&self, prefix: &str) -> Result<Vec<PublicRoom>, ReadError> {
         let folded = name::folded(prefix);
-        let mut filter = doc! { "kind": stored::kind_name(Kind::Public) };
+        let mut filter = doc! { "kind": stored::kind_name(Kind::Public), "erased": { "$exists": false } };
         if !folded.is_empty() {
             // Everything from the prefix on, up to the prefix and the last character there is.
             let end = format!("{folded}{}", char::MAX);
@@ -410,6 +424,7 @@ mod tests {
             slow_mode_s: 30,
             pair: Some([user(1), user(2)]),
             members: 2,
+            erased: true,
             heads: RoomHeads { state: 1, msg: 5, rcpt: 4, held_at: Some(6) },
             applied_state: 1,
             top: 5,

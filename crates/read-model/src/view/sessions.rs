@@ -72,7 +72,8 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_),
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_),
         ) => {}
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<StoredItem> {
         Fact::Room(RoomEvent::SlowModeChanged(changed)) => {
             Happening::SlowModeChanged { seconds: changed.seconds }
         }
+        Fact::Room(RoomEvent::Erased(erased)) => Happening::Erased { reason: erased.reason.clone() },
         Fact::Receipt(ReceiptEvent::Moved(_))
         | Fact::Identity(
             IdentityEvent::Registered(_)
@@ -182,6 +183,10 @@ fn add_happening(what: &Happening, sealed: Option<&Sealed>, document: &mut Docum
         Happening::SlowModeChanged { seconds } => {
             document.extend(doc! { "what": "slow_mode_changed", "seconds": i64::from(*seconds) });
         }
+        Happening::Erased { reason } => {
+            document.insert("what", "erased");
+            add_term(None, reason.as_deref(), document);
+        }
     }
 }
 
@@ -238,6 +243,7 @@ fn read_happening(fields: &Fields<'_>) -> Result<Happening, ReadError> {
         "slow_mode_changed" => Happening::SlowModeChanged {
             seconds: u32::try_from(fields.number("seconds")?).map_err(|_| fields.wrong("seconds"))?,
         },
+        "erased" => Happening::Erased { reason: reason(fields)? },
         "role_changed" => Happening::RoleChanged { user: fields.user("user")?, role: fields.role("role")? },
         _ => return Err(fields.wrong("what")),
     })
@@ -445,6 +451,7 @@ mod tests {
             Happening::Muted { user, until: Some(Timestamp(9)), reason: None },
             Happening::Unmuted { user },
             Happening::SlowModeChanged { seconds: 30 },
+            Happening::Erased { reason: Some("asked for".to_owned()) },
         ];
         for (imported_by, what) in [None, Some(user)].into_iter().cycle().zip(happenings) {
             let item = Item { room, seq: 9, at: Timestamp(8), by: user, imported_by, what };

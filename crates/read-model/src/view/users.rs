@@ -123,7 +123,8 @@ pub(crate) fn apply(subject: &str, envelope: &Envelope<Fact>, changes: &mut Chan
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_),
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_),
         ) => {}
     }
 }

@@ -117,7 +117,8 @@ impl ExpectedRoom {
             RoomEvent::Renamed(_)
             | RoomEvent::MemberRoleChanged(_)
             | RoomEvent::MemberUnbanned(_)
-            | RoomEvent::SlowModeChanged(_) => {}
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_) => {}
         }
         self.entries.push(Entry { seq, message: None });
     }

@@ -7,7 +7,7 @@ use chasqui_events::{
     message::{MessageEvent, Posted},
     receipts::ReceiptEvent,
     room::{
-        Created, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted, MemberRemoved,
+        Created, Erased, MemberBanned, MemberInvited, MemberJoined, MemberLeft, MemberMuted, MemberRemoved,
         MemberRoleChanged, MemberUnbanned, MemberUnmuted, Renamed, RoomEvent, SlowModeChanged,
     },
 };
@@ -130,6 +130,7 @@ pub(crate) fn state_item(room: RoomId, seq: Seq, envelope: &Envelope<RoomEvent>)
         RoomEvent::SlowModeChanged(SlowModeChanged { seconds }) => {
             Happening::SlowModeChanged { seconds: *seconds }
         }
+        RoomEvent::Erased(Erased { reason }) => Happening::Erased { reason: reason.clone() },
     };
     let imported_by = envelope.import.map(|import| import.by);
     Item { room, seq, at: envelope.at, by: envelope.by, imported_by, what }

@@ -39,7 +39,8 @@ impl People {
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_) => {}
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_) => {}
         }
     }
 }

@@ -69,7 +69,8 @@ pub(super) fn in_lane<'a>(
             | RoomEvent::MemberUnbanned(_)
             | RoomEvent::MemberMuted(_)
             | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_) => (false, false),
+            | RoomEvent::SlowModeChanged(_)
+            | RoomEvent::Erased(_) => (false, false),
         };
         if enters && !is_in {
             stays.push((seq, None));

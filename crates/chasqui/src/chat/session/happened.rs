@@ -79,7 +79,7 @@ impl Session {
     /// Whether an entry of a conversation that is not open is worth a line.
     fn concerns(&self, item: &Item) -> bool {
         match &item.what {
-            Happening::Message { .. } => true,
+            Happening::Message { .. } | Happening::Erased { .. } => true,
             Happening::Invited { user }
             | Happening::Removed { user, .. }
             | Happening::Banned { user, .. }

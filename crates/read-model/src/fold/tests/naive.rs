@@ -96,6 +96,7 @@ fn may_post(facts: &[&LogFact], author: UserId, basis: Seq, seq: Seq) -> bool {
     for fact in facts.iter().filter(|fact| fact.seq > basis && fact.seq < seq) {
         let Ok(envelope) = &fact.body else { continue };
         match &envelope.event {
+            Fact::Room(RoomEvent::Erased(_)) => return false,
             Fact::Room(RoomEvent::MemberLeft(left)) if left.user == author => may = false,
             Fact::Room(RoomEvent::MemberRemoved(removed)) if removed.user == author => may = false,
             Fact::Room(RoomEvent::MemberJoined(joined)) if joined.user == author => may = true,

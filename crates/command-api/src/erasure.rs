@@ -1,0 +1,158 @@
+//! Erasing a room for good: as `auth` erases a user.
+//!
+//! First the request is written down in the bucket `ERASURES`; then the fact `room.erased`, so that nobody says anything
+//! any more and readers hear of it; then the room's keys are destroyed; at last the request is marked as done. Every step may
+//! be repeated, and a worker repeats those of requests that are not done.
+
+use chasqui_auth::refusal;
+use chasqui_bus::{
+    event_store::RoomChange,
+    kv::{Bucket, KvError},
+};
+use chasqui_crypto::Owner;
+use chasqui_domain::{Rejection, room::Decision};
+use chasqui_events::{
+    CommandId, RoomId, Timestamp, UserId,
+    room::{Erased, RoomEvent},
+};
+use chasqui_protocol::{Code, Problem};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    serve::now,
+    service::{CommandApi, Inner, derived_id, not_executed, not_loaded},
+};
+
+/// An entry of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// When it was asked for.
+    pub(crate) requested_at: Timestamp,
+    /// Who asked.
+    pub(crate) by: UserId,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// When everything was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) done_at: Option<Timestamp>,
+}
+
+/// The steps, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The log is told.
+    Told,
+    /// The keys are destroyed.
+    KeysDestroyed,
+    /// The request is marked as done.
+    Done,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Told, Self::KeysDestroyed, Self::Done];
+}
+
+const PREFIX: &str = "room.";
+
+fn key(room: RoomId) -> String {
+    format!("{PREFIX}{room}")
+}
+
+impl CommandApi {
+    /// Carries out what was asked for and is not done; with `replay`, also what is done and a restored copy of keys or of
+    /// the log has undone. Returns how many erasures were completed. Several processes may do this at once.
+    ///
+    /// # Errors
+    /// `unavailable` when the log or a bucket does not answer; what is left is left for the next time.
+    pub async fn resume_erasures(&self, replay: bool) -> Result<usize, Problem> {
+        self.resume_erasures_up_to(Step::Done, replay).await
+    }
+
+    /// The same, but dies after a step: for tests of what a later process makes of it.
+    ///
+    /// # Errors
+    /// As [`CommandApi::resume_erasures`].
+    #[doc(hidden)]
+    pub async fn resume_erasures_up_to(&self, last: Step, replay: bool) -> Result<usize, Problem> {
+        let api = &*self.0;
+        let keys = api.erasures.key_names().await.map_err(|error| refusal::not_kept(&error))?;
+        let mut completed = 0;
+        for room in keys.iter().filter_map(|key| key.strip_prefix(PREFIX)?.parse().ok()) {
+            let Some(request) = asked_for(&api.erasures, room).await? else { continue };
+            if request.done_at.is_none() || (replay && !is_gone(api, room).await?) {
+                carry_out(api, room, &request, last).await?;
+                completed += 1;
+            }
+        }
+        Ok(completed)
+    }
+}
+
+/// Asks for the erasure of a room and carries it out. What was decided before about whether it may be stands.
+pub(crate) async fn erase(api: &Inner, room: RoomId, request: Request) -> Result<(), Problem> {
+    let request = match api.erasures.create(&key(room), encoded(&request)).await {
+        Ok(_) => request,
+        Err(KvError::Conflict) => {
+            let earlier = asked_for(&api.erasures, room).await?;
+            earlier
+                .ok_or_else(|| Problem::new(Code::Internal, "the ledger of erasures contradicts itself"))?
+        }
+        Err(error) => return Err(refusal::not_kept(&error)),
+    };
+    carry_out(api, room, &request, Step::Done).await
+}
+
+async fn asked_for(ledger: &Bucket, room: RoomId) -> Result<Option<Request>, Problem> {
+    let entry = ledger.get(&key(room)).await.map_err(|error| refusal::not_kept(&error))?;
+    let Some(entry) = entry else { return Ok(None) };
+    let request = serde_json::from_slice(&entry.value);
+    request.map(Some).map_err(|error| refusal::unreadable("an entry of the ledger of erasures", &error))
+}
+
+/// Whether nothing has come back of a room that was erased.
+async fn is_gone(api: &Inner, room: RoomId) -> Result<bool, Problem> {
+    let destroyed = api.sealer.keyring().is_destroyed(Owner::Room(room)).await;
+    Ok(destroyed.map_err(|error| refusal::no_key(&error))? && api.newest_room(room).await?.room.erased)
+}
+
+async fn carry_out(api: &Inner, room: RoomId, request: &Request, last: Step) -> Result<(), Problem> {
+    for step in Step::ALL.into_iter().filter(|step| *step <= last) {
+        match step {
+            Step::Told => tell(api, room, request).await?,
+            Step::KeysDestroyed => {
+                let destroyed = api.sealer.keyring().destroy(Owner::Room(room), now()).await;
+                destroyed.map_err(|error| refusal::no_key(&error))?;
+            }
+            Step::Done => {
+                let done = Request { done_at: Some(now()), ..request.clone() };
+                let marked = api.erasures.put(&key(room), encoded(&done)).await;
+                marked.map_err(|error| refusal::not_kept(&error))?;
+                tracing::info!(%room, "a room was erased");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Records that the room is no more, unless that is recorded.
+async fn tell(api: &Inner, room: RoomId, request: &Request) -> Result<(), Problem> {
+    let Request { requested_at: at, by, reason, .. } = request.clone();
+    let id: CommandId = derived_id("room erased", room.as_uuid(), at);
+    let change = RoomChange { room, id, by, at, import: None, trace: None };
+    api.rooms.reload(room).await.map_err(|error| not_loaded(&error))?;
+    let told = api.rooms.execute(change, |state| {
+        Ok::<_, Rejection>(if state.room.erased {
+            Decision::AlreadySo
+        } else {
+            Decision::Record(RoomEvent::Erased(Erased { reason: reason.clone() }))
+        })
+    });
+    told.await.map(drop).map_err(not_executed)
+}
+
+fn encoded(request: &Request) -> bytes::Bytes {
+    serde_json::to_vec(request).unwrap_or_default().into()
+}
