@@ -157,7 +157,11 @@ async fn an_erased_room_is_closed_and_holds_tombstones() {
     ana.says(room, "from ana").await;
     beto.says(room, "from beto").await;
     ana.sees_message(room, "from beto").await;
-    assert_eq!(history_over_http(&stack, &beto, room).await.len(), 2);
+    eventually("both messages in query-api", async || {
+        let history = history_over_http(&stack, &beto, room).await;
+        if history.len() == 2 { Ok(()) } else { Err(format!("{history:?}")) }
+    })
+    .await;
     let mark = beto.events().len();
 
     let body = json!({"id": chasqui_client::Ids::default().command(), "room": room, "name": "weavers"});
