@@ -1,6 +1,5 @@
 //! Stories: each starts real servers and the real program, lets people talk, hurts something, and compares what was
-//! promised with what is there. The promises are numbered in ARCHITECTURE.md's list of invariants; each story says
-//! which break it was seen to catch.
+//! promised with what is there. The promises are numbered in ARCHITECTURE.md's list of invariants.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, its helpers too")]
 
