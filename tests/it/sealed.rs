@@ -11,8 +11,9 @@ use chasqui_protocol::{
     Happening, Item,
     query::{Freshness, Page},
 };
-use chasqui_testkit::{Checker, Layout, Load, Person, Role, Stack, eventually};
+use chasqui_testkit::{Checker, Layout, Load, Person, Role, Sent, Stack, eventually};
 use pretty_assertions::assert_eq;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SECRET: &str = "the quipu of seven llamas";
@@ -165,4 +166,41 @@ async fn keys_change_under_load() {
     let KeyRecord::Epochs(epochs) = record else { panic!("{record:?}") };
     assert!(epochs.len() > 5, "a key for 20 messages each: {}", epochs.len());
     assert!(epochs.iter().all(|epoch| epoch.key.kek == "kek-next"));
+}
+
+/// People are erased one after another while everybody talks: nobody else loses anything, and nothing that the erased
+/// said can be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_destroyed_under_load() {
+    let stack = Stack::with(Layout::core_and_edges(1).set("crypto.key_cache_s", 1)).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let leavers = [stack.user("carla").await, stack.user("dario").await, stack.user("elena").await];
+    let room = ana.room_with("weavers", &[&beto, &leavers[0], &leavers[1], &leavers[2]]).await;
+    let load = Load::start(&[(&ana, room), (&beto, room)], Duration::from_millis(10));
+    let leaving = leavers.each_ref().map(|leaver| (leaver, room));
+    let leaving = Load::start(&leaving, Duration::from_millis(10));
+    for leaver in &leavers {
+        leaving.acked_further(20).await;
+        load.acked_further(20).await;
+        let body = json!({"id": leaver.client.new_id(), "password": Person::PASSWORD});
+        let url = stack.url(Role::Auth, "/v1/commands/erase_user");
+        let asked = stack.http().post(url).bearer_auth(leaver.token().await).json(&body);
+        let answer = asked.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+    load.acked_further(50).await;
+    let sent = load.stop().await;
+    // What is left of what they said.
+    let erased = leaving.stop().await.into_iter().map(|sent| Sent { body: String::new(), ..sent });
+    let newest =
+        sent.iter().filter_map(|sent| sent.outcome.as_ref().ok()?.position).max_by_key(|place| place.seq);
+    let fresh = Freshness::AtLeast(newest.unwrap());
+    let page = ana.client.history(room, Page::Newest, Some(100), fresh).await.unwrap();
+    let by_erased = page.items.iter().filter(|item| leavers.iter().any(|leaver| leaver.id == item.by));
+    let readable = by_erased.filter(
+        |item| matches!(&item.what, Happening::Message { erased, body, .. } if !erased || !body.is_empty()),
+    );
+    assert_eq!(readable.count(), 0);
+    let report = Checker::new().sent(sent).sent(erased.collect()).seen_by(&[&ana, &beto]).check(&stack).await;
+    assert!(report.standing >= report.acked, "an answer to the erased may be lost: {report:?}");
 }
