@@ -2,8 +2,7 @@
 
 use std::process::Output;
 
-use chasqui_client::Event;
-use chasqui_testkit::{Person, Stack};
+use chasqui_testkit::{Person, Role, Stack, eventually};
 use serde_json::Value;
 
 fn admin(stack: &Stack, args: &[&str]) -> Output {
@@ -38,9 +37,15 @@ async fn the_operator_looks_after_accounts_and_leaves_a_record() {
     assert!(!may_log_in(&stack, "beto").await);
     said(&admin(&stack, &["users", "reinstate", "beto", "--reason", "a misunderstanding"]));
     assert!(may_log_in(&stack, "beto").await);
+    let laptop = stack.accounts().login("beto", &Person::password(), "a laptop").await.unwrap();
+    let token = laptop.tokens().await.access_token;
     said(&admin(&stack, &["users", "end-sessions", "beto", "--reason", "a stolen laptop"]));
-    let stopped = |event: &Event| matches!(event, Event::Stopped { .. });
-    beto.after(0, "being logged out", stopped).await;
+    eventually("being logged out", async || {
+        let url = stack.url(Role::Auth, "/v1/me/sessions");
+        let asked = stack.http().get(url).bearer_auth(&token).send().await.unwrap();
+        if asked.status() == 401 { Ok(()) } else { Err(asked.status().to_string()) }
+    })
+    .await;
     assert!(may_log_in(&stack, "beto").await);
     let erased = said(&admin(&stack, &["users", "erase", "beto", "--reason", "asked for by letter"]));
     assert!(erased.contains("erased"), "{erased}");
