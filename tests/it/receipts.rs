@@ -3,8 +3,9 @@
 
 use chasqui_client::{Connection, SocketLimits};
 use chasqui_protocol::{ClientFrame, Codec, ServerFrame, command::Read, query::Freshness};
-use chasqui_testkit::{Checker, Stack, within};
+use chasqui_testkit::{Checker, Role, Stack, within};
 use pretty_assertions::assert_eq;
+use serde_json::json;
 
 /// A device that has been sent a message and has not acknowledged it: nobody is told that it was delivered. What it
 /// then acknowledges counts, up to what it was sent and never down again.
@@ -45,6 +46,26 @@ async fn delivered_is_what_was_acknowledged() {
     assert!(mark.delivered >= places[2] && mark.delivered < u64::MAX, "{mark:?}");
     assert_eq!(mark.read, places[0]);
     Checker::new().seen_by(&[&ana, &carla]).check(&stack).await;
+}
+
+/// Whoever says that they have read nothing yet changes nothing: what is known of them stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_at_the_beginning_changes_nothing() {
+    let stack = Stack::start().await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.room_with("weavers", &[&beto]).await;
+    let token = beto.token().await;
+    for command in ["read", "delivered"] {
+        let url = stack.url(Role::CommandApi, &format!("/v1/commands/{command}"));
+        let mark = json!({"room": room, "seq": 0});
+        let answer = stack.http().post(url).bearer_auth(&token).json(&mark).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let seq = ana.says(room, "hola").await.position.unwrap().seq;
+    ana.delivered(room, beto.id, seq).await;
+    let shown = beto.client.conversation(room, Freshness::Latest).await.unwrap();
+    assert_eq!((shown.members, shown.unread), (2, 1));
+    Checker::new().seen_by(&[&ana, &beto]).check(&stack).await;
 }
 
 async fn until(device: &mut Connection, wanted: impl Fn(&ServerFrame) -> bool) {

@@ -143,7 +143,11 @@ async fn write_collection(
                 updates.push(doc! { "q": { "_id": id }, "u": document, "upsert": true });
             }
             Write::Change { set, raise, first, create } => {
-                updates.push(doc! { "q": { "_id": id }, "u": change(set, raise, first), "upsert": *create });
+                let change = change(set, raise, first);
+                // Without operators it would replace the document by an empty one.
+                if !change.is_empty() {
+                    updates.push(doc! { "q": { "_id": id }, "u": change, "upsert": *create });
+                }
             }
             Write::Remove => removals.push(doc! { "q": { "_id": id }, "limit": 1 }),
         }
@@ -161,7 +165,7 @@ async fn write_collection(
     Ok(())
 }
 
-/// The operators of an update; an empty one is an error to the server.
+/// The operators of an update that have something to do.
 fn change(set: &Document, raise: &Document, first: &Document) -> Document {
     let operators = [("$set", set), ("$max", raise), ("$setOnInsert", first)];
     let used = operators.into_iter().filter(|(_, fields)| !fields.is_empty());
