@@ -13,6 +13,7 @@ use chasqui_events::{Seq, Text, Timestamp, UserId};
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::clock::{now_ms, random_bytes};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{refusal, service::Inner};
@@ -30,6 +31,10 @@ pub(crate) enum Purpose {
     VerifyEmail { user: UserId, address: Text },
     /// A password that is to be reset.
     ResetPassword { user: UserId },
+    /// A passkey that is to be added.
+    EnrolPasskey { user: UserId, state: Value },
+    /// A login with a passkey alone.
+    PasskeyLogin { state: Value },
 }
 
 /// A login that waits for its second factor.
@@ -44,6 +49,9 @@ pub(crate) struct PendingLogin {
     /// Come back to an account that was deactivated.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub(crate) reactivate: bool,
+    /// What was asked of the passkeys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) passkey: Option<Value>,
 }
 
 /// What is kept of a challenge.

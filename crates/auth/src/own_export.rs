@@ -15,7 +15,9 @@ use chasqui_protocol::{
 
 use crate::{
     caller::Caller,
-    own_sessions, proof,
+    own_sessions,
+    passkey::KeptPasskey,
+    proof,
     service::{Auth, Inner},
 };
 
@@ -51,6 +53,7 @@ async fn account(auth: &Inner, caller: &Caller) -> Result<ExportedAccount, Probl
         role: caller.identity.role,
         email: credential.email,
         factors: credential.factors.kinds(),
+        passkeys: credential.factors.passkeys().iter().map(KeptPasskey::shown).collect(),
         recovery_codes_left: credential.factors.recovery_codes_left(),
         sessions: own_sessions::list(auth, caller).await?,
     })

@@ -7,7 +7,7 @@ use chasqui_protocol::{
     command::{FactorKind, OwnFactors},
 };
 
-use crate::{caller::Caller, proof, service::Auth};
+use crate::{caller::Caller, passkey::KeptPasskey, proof, service::Auth};
 
 /// How one logs in
 #[utoipa::path(
@@ -22,5 +22,6 @@ pub(crate) async fn endpoint(State(auth): State<Auth>, caller: Caller) -> Result
     let credential = proof::own(&auth.0, &caller).await?.credential;
     let (factors, email) = (credential.factors, credential.email);
     let totp = factors.kinds().contains(&FactorKind::Totp);
-    Ok(Json(OwnFactors { totp, recovery_codes_left: factors.recovery_codes_left(), email }))
+    let passkeys = factors.passkeys().iter().map(KeptPasskey::shown).collect();
+    Ok(Json(OwnFactors { totp, passkeys, recovery_codes_left: factors.recovery_codes_left(), email }))
 }

@@ -11,8 +11,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     command::{
         account, change_email, change_global_role, change_name, change_password, change_profile,
-        confirm_totp, create_service, deactivate, end_sessions, enrol_totp, erase_user, issue_token, login,
-        login_second_factor, logout, refresh, register, register_imported, reinstate, remove_totp,
+        confirm_passkey, confirm_totp, create_service, deactivate, end_sessions, enrol_passkey, enrol_totp,
+        erase_user, issue_token, login, login_passkey, login_passkey_begin, login_second_factor, logout,
+        refresh, register, register_imported, reinstate, remove_passkey, remove_totp, rename_passkey,
         renew_recovery_codes, request_password_reset, reset_password, revoke_all_sessions,
         revoke_other_sessions, revoke_session, revoke_token, service_login, suspend, tokens, verify_email,
     },
@@ -62,6 +63,12 @@ impl Auth {
             .routes(routes!(verify_email::endpoint))
             .routes(routes!(request_password_reset::endpoint))
             .routes(routes!(reset_password::endpoint))
+            .routes(routes!(login_passkey_begin::endpoint))
+            .routes(routes!(login_passkey::endpoint))
+            .routes(routes!(enrol_passkey::endpoint))
+            .routes(routes!(confirm_passkey::endpoint))
+            .routes(routes!(rename_passkey::endpoint))
+            .routes(routes!(remove_passkey::endpoint))
             .routes(routes!(enrol_totp::endpoint))
             .routes(routes!(confirm_totp::endpoint))
             .routes(routes!(remove_totp::endpoint))

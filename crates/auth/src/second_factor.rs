@@ -4,7 +4,7 @@ use chasqui_events::Timestamp;
 use chasqui_protocol::command::{FactorKind, FactorProof};
 use serde::{Deserialize, Serialize};
 
-use crate::{recovery::RecoveryCodes, totp::Totp};
+use crate::{passkey::KeptPasskey, recovery::RecoveryCodes, totp::Totp};
 
 /// After so many wrong codes in a row, codes are not taken any more: six digits would be found at last (NIST SP
 /// 800-63B-4 §3.2.2 allows 100). A recovery code ends that.
@@ -20,6 +20,8 @@ pub(crate) struct SecondFactors {
     totp: Option<Totp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<Pending>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    passkeys: Vec<KeptPasskey>,
     recovery: RecoveryCodes,
     /// Wrong codes since the last right one.
     failures: u32,
@@ -45,14 +47,48 @@ pub(crate) enum Proved {
 impl SecondFactors {
     /// Whether a login asks for one.
     pub(crate) const fn any(&self) -> bool {
-        self.totp.is_some()
+        self.totp.is_some() || !self.passkeys.is_empty()
     }
 
     /// The kinds that a login can be finished with.
     pub(crate) fn kinds(&self) -> Vec<FactorKind> {
         let totp = self.totp.as_ref().map(|_| FactorKind::Totp);
         let recovery = (self.any() && self.recovery.left() > 0).then_some(FactorKind::RecoveryCode);
-        totp.into_iter().chain(recovery).collect()
+        let passkey = (!self.passkeys.is_empty()).then_some(FactorKind::Passkey);
+        totp.into_iter().chain(passkey).chain(recovery).collect()
+    }
+
+    /// The passkeys, the oldest first.
+    pub(crate) fn passkeys(&self) -> &[KeptPasskey] {
+        &self.passkeys
+    }
+
+    /// With another passkey; `None` when it is there already.
+    pub(crate) fn with_passkey(&self, passkey: KeptPasskey) -> Option<Self> {
+        if self.passkeys.iter().any(|known| known.id == passkey.id) {
+            return None;
+        }
+        let passkeys = self.passkeys.iter().cloned().chain([passkey]).collect();
+        Some(Self { passkeys, ..self.clone() })
+    }
+
+    /// With one of the passkeys changed; `None` when it is not there, or `change` gives nothing.
+    pub(crate) fn with_changed_passkey(
+        &self,
+        id: &str,
+        change: impl FnOnce(&KeptPasskey) -> Option<KeptPasskey>,
+    ) -> Option<Self> {
+        let mut passkeys = self.passkeys.clone();
+        let passkey = passkeys.iter_mut().find(|known| known.id == id)?;
+        *passkey = change(passkey)?;
+        Some(Self { passkeys, ..self.clone() })
+    }
+
+    /// Without one of the passkeys. Recovery codes go with the last factor.
+    pub(crate) fn without_passkey(&self, id: &str) -> Self {
+        let mut without = self.clone();
+        without.passkeys.retain(|known| known.id != id);
+        if without.any() { without } else { Self::default() }
     }
 
     /// How many recovery codes are left.
@@ -72,6 +108,8 @@ impl SecondFactors {
             FactorProof::RecoveryCode(code) => {
                 self.recovery.take(code).map(|recovery| Self { recovery, ..self.clone() })
             }
+            // Not a code: it is judged by the key that it was made with.
+            FactorProof::Passkey(_) => None,
         };
         match taken {
             Some(factors) => Proved::Right(Self { failures: 0, ..factors }),

@@ -32,6 +32,7 @@ use crate::{
     keys::{KeysError, keyring},
     mail::{BadMail, Mailer},
     name_key::{NameKey, NameKeyError},
+    passkey::{BadRelyingParty, RelyingParty},
     password::{Passwords, Unusable},
     refusal,
     signing::{
@@ -60,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) jwks: Bucket,
     pub(crate) service_tokens: Bucket,
     pub(crate) passwords: Passwords,
+    /// Absent where no domain is known.
+    pub(crate) passkeys: Option<RelyingParty>,
     pub(crate) name_key: NameKey,
     pub(crate) sealer: Sealer,
     pub(crate) verifier: Verifier,
@@ -91,6 +94,9 @@ pub enum StartError {
     /// Passwords cannot be taken as configured.
     #[error(transparent)]
     Passwords(#[from] Unusable),
+    /// Passkeys cannot be used as configured.
+    #[error(transparent)]
+    Passkeys(#[from] BadRelyingParty),
     /// Mail cannot be sent as configured.
     #[error(transparent)]
     Mail(#[from] BadMail),
@@ -131,6 +137,7 @@ impl Auth {
             emails: Bucket::open(bus.clone(), Name::Emails),
             mailer: Mailer::new(config)?,
             erasures: Bucket::open(bus, Name::Erasures),
+            passkeys: RelyingParty::configured(auth)?,
             proof_max_age: auth.proof_max_age_s,
             second_factor_timeout: auth.second_factor_timeout_s,
             jwks,

@@ -51,6 +51,8 @@ pub enum CredentialPart {
     RecoveryCodes,
     /// The verified e-mail address.
     Email,
+    /// A passkey.
+    Passkey,
 }
 
 /// What became of it.

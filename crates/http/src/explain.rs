@@ -70,6 +70,8 @@ pages! {
     TargetBanned = "target-banned",
     OwnMembership = "own-membership",
     TooManyBans = "too-many-bans",
+    PasskeyNotFound = "passkey-not-found",
+    TooManyPasskeys = "too-many-passkeys",
 }
 
 #[cfg(test)]

@@ -122,6 +122,11 @@ impl Rates {
         self.judge(self.limiter.begin_attempt(&self.login_failures, name, origin.as_deref()).await)
     }
 
+    /// The beginning of a login that names nobody.
+    pub async fn login_from(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        self.by_address(self.login_address, address).await
+    }
+
     /// The attempt succeeded.
     pub async fn logged_in(&self, name: &str, address: Option<IpAddr>) {
         if self.enforcement != Enforcement::Off {

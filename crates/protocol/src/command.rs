@@ -10,6 +10,7 @@ use chasqui_events::{
     room::{Kind, Role},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 macro_rules! undisclosed {
@@ -26,8 +27,9 @@ macro_rules! undisclosed {
 mod answer;
 
 pub use answer::{
-    Accepted, AccountShown, FactorKind, IssuedToken, LoggedIn, NewCodes, OwnFactors, SecondFactorAsked,
-    ServiceSession, ServiceTokenShown, ServiceTokens, SuspensionShown, Tokens, TotpEnrolment,
+    Accepted, AccountShown, FactorKind, IssuedToken, LoggedIn, NewCodes, OwnFactors, OwnPasskey,
+    PasskeyAsked, PasskeyEnrolment, SecondFactorAsked, ServiceSession, ServiceTokenShown, ServiceTokens,
+    SuspensionShown, Tokens, TotpEnrolment,
 };
 
 /// A second factor, shown.
@@ -38,6 +40,8 @@ pub enum FactorProof {
     Code(String),
     /// A recovery code that was not used yet.
     RecoveryCode(String),
+    /// What `navigator.credentials.get` gave, as JSON.
+    Passkey(Value),
 }
 
 undisclosed! { FactorProof }
@@ -125,8 +129,60 @@ commands! {
     LoginSecondFactor {
         /// The handle that the login gave.
         handle: String => secret,
-        /// The second factor: `{"code": "123456"}` or `{"recovery_code": "…"}`.
+        /// The second factor: `{"code": "123456"}`, `{"recovery_code": "…"}` or `{"passkey": {…}}`.
         proof: FactorProof => secret,
+    }
+    /// Begin a login with a passkey alone.
+    LoginPasskeyBegin {}
+    /// Open a session with a passkey alone.
+    LoginPasskey {
+        /// The handle that `login_passkey_begin` gave.
+        handle: String => secret,
+        /// What `navigator.credentials.get` gave, as JSON.
+        #[schema(value_type = Object)]
+        credential: Value => secret,
+        /// What the client calls itself.
+        #[serde(default)]
+        device: String => secret,
+        /// Come back to an account that one has deactivated.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        reactivate: bool,
+    }
+    /// Begin to add a passkey.
+    EnrolPasskey {
+        /// The password; needed unless the login is recent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<String> => secret,
+    }
+    /// Finish adding a passkey.
+    ConfirmPasskey {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The handle that `enrol_passkey` gave.
+        handle: String => secret,
+        /// What `navigator.credentials.create` gave, as JSON.
+        #[schema(value_type = Object)]
+        credential: Value => secret,
+        /// What to call it, for oneself.
+        name: String => secret,
+    }
+    /// Call a passkey something else.
+    RenamePasskey {
+        /// The passkey's id.
+        passkey: String,
+        /// What to call it.
+        name: String => secret,
+    }
+    /// Remove a passkey.
+    RemovePasskey {
+        /// The command id.
+        #[schema(value_type = uuid::Uuid)]
+        id: CommandId,
+        /// The passkey's id.
+        passkey: String,
+        /// The password.
+        password: String => secret,
     }
     /// Give oneself another password; all other sessions end.
     ChangePassword {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    command::FactorKind,
+    command::{FactorKind, OwnPasskey},
     query::{OpenSession, Profile},
 };
 
@@ -50,6 +50,9 @@ pub struct ExportedAccount {
     pub email: Option<String>,
     /// What a login asks for beside the password.
     pub factors: Vec<FactorKind>,
+    /// The passkeys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passkeys: Vec<OwnPasskey>,
     /// How many recovery codes are left.
     pub recovery_codes_left: usize,
     /// The open sessions, the one used last first.

@@ -99,6 +99,8 @@ codes! {
     MessageNotFound = "message-not-found", 404, "There is no such message";
     /// The caller has no such session.
     SessionNotFound = "session-not-found", 404, "There is no such session";
+    /// The caller has no such passkey.
+    PasskeyNotFound = "passkey-not-found", 404, "There is no such passkey";
     /// No such address or command.
     NotFound = "not-found", 404, "There is nothing here";
     /// The method does not exist at this address.
@@ -141,6 +143,8 @@ codes! {
     OwnMembership = "own-membership", 409, "Not about oneself";
     /// The room keeps too many bans.
     TooManyBans = "too-many-bans", 409, "The room has too many bans";
+    /// The account has as many passkeys as it may.
+    TooManyPasskeys = "too-many-passkeys", 409, "The account has too many passkeys";
     /// Others kept changing the same thing.
     Busy = "busy", 409, "Others are changing the same thing";
     /// The body or the frame is too large to be read.

@@ -9,7 +9,7 @@ use chasqui_events::{Timestamp, UserId};
 use chasqui_http::{ClientAddress, Json, Refusal};
 use chasqui_protocol::{
     Code, Problem,
-    command::{LoggedIn, Login, SecondFactorAsked, Tokens},
+    command::{FactorKind, LoggedIn, Login, SecondFactorAsked, Tokens},
 };
 use chasqui_runtime::{metrics::names, telemetry::TraceContext};
 use secrecy::SecretString;
@@ -83,7 +83,7 @@ pub(crate) async fn handle(
         Standing::Current if outdated => renew(auth, user, &kept, password).await,
         Standing::Current => {}
     }
-    let login = PendingLogin { user, name, device, address, reactivate };
+    let login = PendingLogin { user, name, device, address, reactivate, passkey: None };
     if kept.credential.factors.any() {
         return ask_second_factor(auth, &kept, login).await;
     }
@@ -92,7 +92,7 @@ pub(crate) async fn handle(
 
 /// Opens the session of a login that has proved everything.
 pub(crate) async fn open(auth: &Inner, trace: &TraceContext, login: PendingLogin) -> Result<Tokens, Problem> {
-    let PendingLogin { user, name, device, address, reactivate } = login;
+    let PendingLogin { user, name, device, address, reactivate, passkey: _ } = login;
     // Not before: whoever knows the password only must not guess codes without end.
     auth.rates.logged_in(&name, address).await;
     if reactivate {
@@ -105,11 +105,19 @@ pub(crate) async fn open(auth: &Inner, trace: &TraceContext, login: PendingLogin
 
 async fn ask_second_factor(auth: &Inner, kept: &Kept, login: PendingLogin) -> Result<LoggedIn, Problem> {
     let life = auth.second_factor_timeout;
+    let factors = &kept.credential.factors;
+    let mut kinds = factors.kinds();
+    let asked = match &auth.passkeys {
+        Some(party) if !factors.passkeys().is_empty() => Some(party.ask(factors.passkeys())?),
+        _ => None,
+    };
+    let (passkey, state) = asked.map(|asked| (asked.options, asked.state)).unzip();
+    kinds.retain(|kind| *kind != FactorKind::Passkey || passkey.is_some());
+    let login = PendingLogin { passkey: state, ..login };
     let handle = challenge::issue(auth, Purpose::Login(login), life, CODES_PER_LOGIN).await?;
-    let kinds = kept.credential.factors.kinds();
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "second_factor").increment(1);
     Ok(LoggedIn::SecondFactor {
-        second_factor: SecondFactorAsked { handle, kinds, expires_in: life.as_secs() },
+        second_factor: SecondFactorAsked { handle, kinds, expires_in: life.as_secs(), passkey },
     })
 }
 
@@ -135,7 +143,7 @@ fn nobody() -> UserId {
     UserId::new(Timestamp(0), [0; 10])
 }
 
-fn check_device(device: &str, most: usize) -> Result<(), Problem> {
+pub(super) fn check_device(device: &str, most: usize) -> Result<(), Problem> {
     let what = "the name of a device";
     let given = device.chars().count();
     if given > most {

@@ -5,15 +5,17 @@ use chasqui_events::Timestamp;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{
     Code, Problem,
-    command::{LoginSecondFactor, Tokens},
+    command::{FactorProof, LoginSecondFactor, Tokens},
 };
 use chasqui_runtime::{clock::now_ms, metrics::names, telemetry::TraceContext};
+use serde_json::Value;
 
 use super::login;
 use crate::{
     caller::Trace,
-    challenge::{self, Purpose},
+    challenge::{self, PendingLogin, Purpose},
     credential::{self, Credential},
+    passkey,
     second_factor::Proved,
     serve::measured,
     service::{Auth, Inner},
@@ -47,15 +49,11 @@ pub(crate) async fn handle(
     let Purpose::Login(pending) = challenge::attempt(auth, &handle).await? else {
         return Err(challenge::expired());
     };
-    let judge = |credential: &Credential| {
-        let (factors, refused) = match credential.factors.prove(&proof, Timestamp(now_ms())) {
-            Proved::Right(factors) => (Some(factors), None),
-            Proved::Wrong(factors) => (Some(factors), Some("the code is wrong, or was used before")),
-            Proved::Locked => (None, Some("too many codes were wrong; use a recovery code")),
-        };
-        Ok((factors.map(|factors| Credential { factors, ..credential.clone() }), refused))
+    let refused = match &proof {
+        FactorProof::Passkey(answer) => by_passkey(auth, &pending, answer).await?,
+        FactorProof::Code(_) | FactorProof::RecoveryCode(_) => by_code(auth, &pending, &proof).await?,
     };
-    if let Some(refused) = credential::change(auth, pending.user, judge).await? {
+    if let Some(refused) = refused {
         metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
         return Err(Problem::new(Code::WrongCode, refused));
     }
@@ -65,4 +63,35 @@ pub(crate) async fn handle(
         return Err(login::refused());
     }
     login::open(auth, trace, pending).await
+}
+
+/// Why a passkey's answer is refused; nothing when it is right.
+async fn by_passkey(
+    auth: &Inner,
+    pending: &PendingLogin,
+    answer: &Value,
+) -> Result<Option<&'static str>, Problem> {
+    const WRONG: Option<&str> =
+        Some("this is not the answer of one of the account's passkeys to what was asked");
+    let (Some(party), Some(state)) = (&auth.passkeys, &pending.passkey) else { return Ok(WRONG) };
+    let Some(result) = party.judge(answer, state)? else { return Ok(WRONG) };
+    let used = passkey::use_up(auth, pending.user, &result).await?;
+    Ok(if used { None } else { WRONG })
+}
+
+/// Why a code is refused; nothing when it is right.
+async fn by_code(
+    auth: &Inner,
+    pending: &PendingLogin,
+    proof: &FactorProof,
+) -> Result<Option<&'static str>, Problem> {
+    let judge = |credential: &Credential| {
+        let (factors, refused) = match credential.factors.prove(proof, Timestamp(now_ms())) {
+            Proved::Right(factors) => (Some(factors), None),
+            Proved::Wrong(factors) => (Some(factors), Some("the code is wrong, or was used before")),
+            Proved::Locked => (None, Some("too many codes were wrong; use a recovery code")),
+        };
+        Ok((factors.map(|factors| Credential { factors, ..credential.clone() }), refused))
+    };
+    credential::change(auth, pending.user, judge).await
 }

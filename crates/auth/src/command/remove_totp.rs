@@ -10,6 +10,7 @@ use crate::{
     caller::Caller,
     credential::{self, Credential},
     proof,
+    second_factor::SecondFactors,
     serve::measured,
     service::{Auth, Inner},
 };
@@ -44,11 +45,7 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: RemoveTotp) -
     let short = auth.passwords.is_short_alone(&password);
     let removed = |credential: &Credential| {
         let factors = credential.factors.without_totp();
-        if short && !factors.any() {
-            let detail =
-                "the password is too short to be all that a login asks for; change it to a longer one first";
-            return Err(Problem::new(Code::WeakPassword, detail));
-        }
+        refuse_short(short, &factors)?;
         let changed = (factors != credential.factors).then(|| Credential { factors, ..credential.clone() });
         let is_change = changed.is_some();
         Ok((changed, is_change))
@@ -65,4 +62,14 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: RemoveTotp) -
         auth.notice(kept.credential.email, CredentialPart::Totp, CredentialChange::Removed);
     }
     Ok(Accepted::default())
+}
+
+/// Refuses to leave a password alone that is too short for that.
+pub(super) fn refuse_short(short: bool, left: &SecondFactors) -> Result<(), Problem> {
+    if short && !left.any() {
+        let detail =
+            "the password is too short to be all that a login asks for; change it to a longer one first";
+        return Err(Problem::new(Code::WeakPassword, detail));
+    }
+    Ok(())
 }

@@ -43,6 +43,7 @@ impl Letter {
             CredentialPart::Totp => "authenticator application",
             CredentialPart::RecoveryCodes => "set of recovery codes",
             CredentialPart::Email => "e-mail address",
+            CredentialPart::Passkey => "passkey",
         };
         let how = match how {
             CredentialChange::Added => "was added to your account of Chasqui",

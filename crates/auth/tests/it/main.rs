@@ -17,6 +17,7 @@ mod keys;
 mod login;
 mod names;
 mod over_http;
+mod passkeys;
 mod passwords;
 mod refresh;
 mod register;

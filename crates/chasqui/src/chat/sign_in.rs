@@ -94,6 +94,10 @@ async fn second_factor(
     lines: &mut Lines,
     screen: &Screen,
 ) -> Result<Option<Session>, ApiError> {
+    if asked.kinds.iter().all(|kind| *kind == FactorKind::Passkey) {
+        screen.show("This account asks for a passkey, which needs a browser.");
+        return Ok(None);
+    }
     let recovery = asked.kinds.contains(&FactorKind::RecoveryCode);
     let prompt = if recovery { "Code, or recovery code: " } else { "Code: " };
     loop {

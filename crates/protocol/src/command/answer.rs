@@ -2,6 +2,7 @@
 
 use chasqui_events::{Position, RoomId, SessionId, Timestamp, UserId, account::GlobalRole};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A command that was accepted: it is recorded at a position. That says nothing yet about who has seen it.
@@ -146,6 +147,10 @@ pub struct SecondFactorAsked {
     pub kinds: Vec<FactorKind>,
     /// How long the handle lasts, in seconds.
     pub expires_in: u64,
+    /// What to give to `navigator.credentials.get` where a passkey is among the kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub passkey: Option<Value>,
 }
 
 /// A kind of second factor.
@@ -156,6 +161,48 @@ pub enum FactorKind {
     Totp,
     /// One of the recovery codes.
     RecoveryCode,
+    /// A passkey.
+    Passkey,
+}
+
+/// A passkey that waits for its authenticator.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PasskeyEnrolment {
+    /// Names it in `confirm_passkey`. It is a secret, and good once.
+    pub handle: String,
+    /// What to give to `navigator.credentials.create`: a `CredentialCreationOptions` as JSON.
+    #[schema(value_type = Object)]
+    pub options: Value,
+    /// How long the handle lasts, in seconds.
+    pub expires_in: u64,
+}
+
+/// The question for any passkey of this server.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PasskeyAsked {
+    /// Names it in `login_passkey`. It is a secret, and good once.
+    pub handle: String,
+    /// What to give to `navigator.credentials.get`: a `CredentialRequestOptions` as JSON.
+    #[schema(value_type = Object)]
+    pub options: Value,
+    /// How long the handle lasts, in seconds.
+    pub expires_in: u64,
+}
+
+/// One of the caller's passkeys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwnPasskey {
+    /// Its id, as authenticators know it (base64url).
+    pub id: String,
+    /// What its user calls it.
+    pub name: String,
+    /// When it was added: milliseconds since the Unix epoch.
+    #[schema(value_type = i64)]
+    pub created_at: Timestamp,
+    /// When it was used last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub used_at: Option<Timestamp>,
 }
 
 /// An authenticator application that waits for its first code.
@@ -179,6 +226,9 @@ pub struct NewCodes {
 pub struct OwnFactors {
     /// There is an authenticator application.
     pub totp: bool,
+    /// The passkeys, the oldest first.
+    #[serde(default)]
+    pub passkeys: Vec<OwnPasskey>,
     /// Recovery codes that were not used yet.
     pub recovery_codes_left: usize,
     /// The verified e-mail address.
@@ -195,4 +245,4 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-undisclosed! { SecondFactorAsked TotpEnrolment NewCodes OwnFactors IssuedToken ServiceSession }
+undisclosed! { SecondFactorAsked TotpEnrolment PasskeyEnrolment PasskeyAsked NewCodes OwnFactors IssuedToken ServiceSession }

@@ -199,6 +199,13 @@ configuration! {
         /// Where users find the application: the links in mails begin with it, and carry their secret behind a `#`,
         /// where no server sees it.
         public_url: String as Text = "http://127.0.0.1:8080";
+        /// The domain that passkeys are bound to: that of the pages that use them, or one above it. Without it the host of
+        /// `auth.public_url`, where that is a domain (`localhost` is one, an address is none). A passkey works nowhere else, so
+        /// another domain makes all of them useless.
+        webauthn_rp_id: Option<String> as Optional<Text> = "";
+        /// The origin of the pages that use passkeys, such as `https://chat.example.org`; without it that of
+        /// `auth.public_url`.
+        webauthn_origin: Option<String> as Optional<Text> = "";
         /// How often every process that checks tokens reads the published keys. Bounds how long a key that was withdrawn
         /// is still believed.
         jwks_reload_ms: Duration as Millis = "1000" in 100..=60_000;
