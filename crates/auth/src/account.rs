@@ -32,8 +32,8 @@ use crate::{
     service_token::Kept,
 };
 
-/// How often a decision is made again after somebody else changed what it stood on.
-const ATTEMPTS: usize = 8;
+/// How often a decision is made again after somebody else changed what it stood on. As many may act on one account at once.
+const ATTEMPTS: usize = 32;
 /// More facts than an account ever has.
 const LONGEST_LANE: usize = 100_000;
 
