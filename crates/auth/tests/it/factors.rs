@@ -131,7 +131,7 @@ async fn a_recovery_code_is_good_once_and_new_ones_end_the_old() {
     assert_eq!(ana.shows(&ana.begins().await, proof(&first.to_uppercase())).await.0, 200);
     is(&ana.shows(&ana.begins().await, proof(first)).await, 401, "wrong-code");
     let (_, factors) = ask(&ana.app, "GET", "/v1/me/factors", Some(&ana.token), None).await;
-    assert_eq!(factors, json!({"totp": true, "recovery_codes_left": 9}));
+    assert_eq!(factors, json!({"totp": true, "passkeys": [], "recovery_codes_left": 9}));
     let (status, codes) =
         command(&ana.app, "renew_recovery_codes", Some(&ana.token), json!({"id": new_id()})).await;
     assert_eq!(status, 200, "{codes}");
