@@ -4,7 +4,6 @@ use chasqui_backends::Interrupt;
 
 use crate::backends::Beside;
 use crate::cargo::foreground;
-use crate::fuzz;
 use crate::suite;
 use crate::tree::Tree;
 
@@ -29,7 +28,5 @@ pub(crate) fn run(tree: &Tree, interrupt: &Interrupt) -> anyhow::Result<()> {
         foreground(tree, interrupt, args, variables)?;
     }
     eprintln!("\n=== cargo xtask test");
-    suite::run_beside(&suite::Options::all(), tree, interrupt, backends)?;
-    eprintln!("\n=== cargo xtask fuzz");
-    fuzz::run(&fuzz::Options::shortly(), tree, interrupt)
+    suite::run_beside(&suite::Options::all(), tree, interrupt, backends)
 }

@@ -22,13 +22,6 @@ pub(crate) struct Options {
     seconds: u32,
 }
 
-impl Options {
-    /// All targets, shortly: what a change must pass.
-    pub(crate) fn shortly() -> Self {
-        Self { targets: Vec::new(), seconds: 15 }
-    }
-}
-
 /// What makes the fuzzer see which branches an input took, and what it was compared with.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

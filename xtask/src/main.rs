@@ -27,7 +27,7 @@ enum Task {
     Up(up::Options),
     /// Run the whole test suite; it starts real servers itself.
     Test(suite::Options),
-    /// What a change must pass: formatting, clippy, documentation, the whole test suite, some fuzzing.
+    /// What a change must pass: formatting, clippy, documentation, the whole test suite.
     Ci,
     /// Measure, and print tables; arguments go to the measuring program (try --help).
     Bench(measure::Options),
