@@ -57,9 +57,9 @@ async fn a_demand_that_cannot_be_met_is_refused_in_time() {
     stack.process("projector").resume();
     let fresh = newest(&beto, room, Freshness::AtLeast(position)).await.unwrap();
     assert_eq!(fresh.items.last().unwrap().seq, position.seq);
-    // A position that nothing stands at, far in the future.
+    // Nothing stands there, and to ask again would not help.
     let nowhere = Position { seq: position.seq + 1_000, ..position };
-    assert_eq!(demanding(&stack, &beto, room, nowhere).await.unwrap_err().code, Code::NotYetProjected);
+    assert_eq!(demanding(&stack, &beto, room, nowhere).await.unwrap_err().code, Code::Malformed);
 }
 
 /// Over HTTP, because the client would repeat by itself.
