@@ -12,9 +12,12 @@ use chasqui_bus::{
 };
 use chasqui_events::{SessionId, Timestamp};
 use chasqui_protocol::{Code, Problem};
-use chasqui_runtime::{clock::now_ms, config};
+use chasqui_runtime::{
+    clock::{now_ms, random_bytes},
+    config,
+};
 use parking_lot::RwLock;
-use sha2::{Digest as _, Sha256};
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
@@ -43,7 +46,9 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     parties: Parties,
     known: RwLock<Known>,
-    verified: moka::sync::Cache<[u8; 32], Identity, BuildHasherDefault<FirstBytes>>,
+    verified: moka::sync::Cache<u128, Identity, BuildHasherDefault<AsItIs>>,
+    /// Nobody else knows it.
+    secret: [u8; 16],
     bucket: Bucket,
     reload_every: Duration,
     stale_after: Duration,
@@ -63,11 +68,11 @@ struct Known {
     read: Option<Instant>,
 }
 
-/// A digest is as good as its own hash; only digests of tokens that were verified get in.
+/// A tag is as good as its own hash; only tags of tokens that were verified get in.
 #[derive(Default)]
-struct FirstBytes(u64);
+struct AsItIs(u64);
 
-impl Hasher for FirstBytes {
+impl Hasher for AsItIs {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -77,8 +82,6 @@ impl Hasher for FirstBytes {
             self.0 = u64::from_ne_bytes(*first);
         }
     }
-
-    fn write_usize(&mut self, _length: usize) {}
 }
 
 impl Verifier {
@@ -98,6 +101,7 @@ impl Verifier {
             verified: moka::sync::Cache::builder()
                 .max_capacity(REMEMBERED)
                 .build_with_hasher(BuildHasherDefault::default()),
+            secret: random_bytes(),
             bucket: Bucket::open(bus.clone(), Name::Jwks),
             reload_every: auth.jwks_reload_ms,
             stale_after: auth.revocations_stale_s,
@@ -148,17 +152,16 @@ impl Verifier {
     pub(crate) async fn verify_signed(&self, token: &str) -> Result<Identity, Problem> {
         let now = Timestamp(now_ms());
         let generation = self.0.generation()?;
-        let digest = Sha256::new().chain_update(generation.to_le_bytes()).chain_update(token);
-        let digest: [u8; 32] = digest.finalize().into();
-        if let Some(identity) = self.0.verified.get(&digest) {
+        let tag = self.0.tag(generation, token);
+        if let Some(identity) = self.0.verified.get(&tag) {
             if token::expired(identity.expires_at, now) {
-                self.0.verified.invalidate(&digest);
+                self.0.verified.invalidate(&tag);
                 return Err(TokenError::Expired.into());
             }
             return Ok(identity);
         }
         let identity = self.check(token, now).await?;
-        self.0.verified.insert(digest, identity);
+        self.0.verified.insert(tag, identity);
         Ok(identity)
     }
 
@@ -176,6 +179,16 @@ impl Verifier {
 impl Inner {
     fn keys(&self) -> Arc<KeyRing> {
         Arc::clone(&self.known.read().ring)
+    }
+
+    /// What a token is remembered by: SipHash-2-4 of 128 bits (Aumasson and Bernstein 2012), which is a message
+    /// authentication code, under a key of this process. Nobody finds another text with the tag of a token, and it
+    /// costs a tenth of SHA-256.
+    fn tag(&self, generation: u64, token: &str) -> u128 {
+        let mut hasher = SipHasher24::new_with_key(&self.secret);
+        hasher.write(&generation.to_le_bytes());
+        hasher.write(token.as_bytes());
+        hasher.finish128().as_u128()
     }
 
     /// The generation of the keys, as long as they are known well enough.

@@ -1,7 +1,13 @@
 //! Keys at hand: looked up when they are needed, kept for a short time, overwritten when they are dropped.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
     time::{Duration, Instant},
 };
 
@@ -67,6 +73,8 @@ pub struct Keyring {
     life: Life,
     rings: moka::future::Cache<Owner, Arc<Ring>>,
     derived: moka::sync::Cache<DerivedId, Arc<Lent>>,
+    /// How often keys at hand were dropped before their time.
+    dropped: AtomicU64,
 }
 
 /// A derived key, for as long as the keys that it was made of may be kept.
@@ -74,6 +82,13 @@ pub struct Keyring {
 pub(crate) struct Lent {
     pub(crate) key: Derived,
     until: Instant,
+}
+
+impl Lent {
+    /// Whether its time is not over.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        Instant::now() < self.until
+    }
 }
 
 /// The keys of a place, at hand.
@@ -88,7 +103,7 @@ impl Keyring {
     pub fn new(store: Arc<dyn KeyStore>, kek: Arc<dyn KeyEncryption>, life: Life) -> Self {
         let rings = moka::future::Cache::builder().max_capacity(life.number).time_to_live(life.time).build();
         let derived = moka::sync::Cache::builder().max_capacity(life.number).time_to_live(life.time).build();
-        Self { store, kek, life, rings, derived }
+        Self { store, kek, life, rings, derived, dropped: AtomicU64::new(0) }
     }
 
     /// Where the wrapped keys are.
@@ -163,9 +178,19 @@ impl Keyring {
         looked_up.map_err(|error: Arc<KeyError>| (*error).clone())
     }
 
+    /// How long and how many keys are kept.
+    pub(crate) const fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Counts how often keys at hand were dropped before their time: whoever holds some from before looks again.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Acquire)
+    }
+
     /// Forgets what is at hand of an owner's keys.
     pub async fn forget(&self, owner: Owner) {
-        self.rings.invalidate(&owner).await;
+        self.drop_ring(owner).await;
         // Rare, and made again at need: not worth an index from owners to what was derived.
         self.derived.invalidate_all();
     }
@@ -174,6 +199,7 @@ impl Keyring {
     pub async fn bury(&self, owner: Owner) {
         let destroyed = Ring { keys: Vec::new(), until: Instant::now() + self.life.time };
         self.rings.insert(owner, Arc::new(destroyed)).await;
+        self.dropped.fetch_add(1, Release);
         self.derived.invalidate_all();
     }
 
@@ -214,7 +240,7 @@ impl Keyring {
                 Err(error) => return Err(unavailable(owner, &error)),
             }
         }
-        self.rings.invalidate(&owner).await;
+        self.drop_ring(owner).await;
         self.ring(owner).await
     }
 
@@ -267,7 +293,7 @@ impl Keyring {
     }
 
     pub(crate) fn lent(&self, id: &DerivedId) -> Option<Arc<Lent>> {
-        self.derived.get(id).filter(|lent| Instant::now() < lent.until)
+        self.derived.get(id).filter(|lent| lent.is_at_hand())
     }
 
     /// Derives a key and keeps it; `None` when an epoch that it names is not there.
@@ -295,10 +321,15 @@ impl Keyring {
     }
 
     async fn forget_rings(&self, place: &Place) {
-        self.rings.invalidate(&Owner::User(place.user())).await;
+        self.drop_ring(Owner::User(place.user())).await;
         if let Some(room) = place.room() {
-            self.rings.invalidate(&Owner::Room(room)).await;
+            self.drop_ring(Owner::Room(room)).await;
         }
+    }
+
+    async fn drop_ring(&self, owner: Owner) {
+        self.rings.invalidate(&owner).await;
+        self.dropped.fetch_add(1, Release);
     }
 
     /// An owner's keys as the store has them now.
