@@ -16,10 +16,12 @@ use crate::{email, password::Factors, refusal, second_factor::SecondFactors, ser
 
 /// The version that is written.
 const VERSION: u32 = 3;
+/// Where what lies in a field belongs, for one user.
+type SpotOf = fn(UserId) -> Spot;
 /// A place in the document (RFC 6901), and what lies there.
-type Field = (&'static str, fn(UserId) -> Spot);
-/// What is sealed. A text there is not sealed yet; an object is.
-const SEALED: [Field; 3] = [
+type Field = (String, SpotOf);
+/// What is sealed, beside the names of passkeys. A text there is not sealed yet; an object is.
+const SEALED: [(&str, SpotOf); 3] = [
     ("/email", Spot::email),
     ("/factors/totp/secret", Spot::totp),
     ("/factors/pending/totp/secret", Spot::totp),
@@ -28,6 +30,13 @@ const SEALED: [Field; 3] = [
 const CLAIM: &str = "email_claim";
 /// How often a lost race for a document is tried again.
 const ATTEMPTS: usize = 8;
+
+/// What is sealed in this document.
+fn sealed_in(document: &Value) -> Vec<Field> {
+    let passkeys = document.pointer("/factors/passkeys").and_then(Value::as_array).map_or(0, Vec::len);
+    let names = (0..passkeys).map(|at| (format!("/factors/passkeys/{at}/name"), Spot::passkey as _));
+    SEALED.map(|(place, spot)| (place.to_owned(), spot)).into_iter().chain(names).collect()
+}
 
 /// What is kept of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,8 +116,8 @@ impl Credential {
         let unreadable = |error: serde_json::Error| refusal::unreadable("the new credential", &error);
         let mut document =
             serde_json::to_value(Self { version: VERSION, ..self.clone() }).map_err(unreadable)?;
-        for (place, spot) in SEALED {
-            if let Some(field) = document.pointer_mut(place)
+        for (place, spot) in sealed_in(&document) {
+            if let Some(field) = document.pointer_mut(&place)
                 && let Value::String(text) = &*field
             {
                 *field = serde_json::to_value(auth.seal(spot(user), text).await?).map_err(unreadable)?;
@@ -152,8 +161,10 @@ impl Unopened {
         let Self { mut document, revision } = self;
         let unreadable =
             |error: serde_json::Error| refusal::unreadable("the credential of this user", &error);
-        for (place, spot) in SEALED {
-            let Some(field) = document.pointer_mut(place).filter(|field| field.is_object()) else { continue };
+        for (place, spot) in sealed_in(&document) {
+            let Some(field) = document.pointer_mut(&place).filter(|field| field.is_object()) else {
+                continue;
+            };
             let text: Text = serde_json::from_value(field.take()).map_err(unreadable)?;
             match auth.sealer.keyring().open_text(&Place::Personal(spot(user)), text).await {
                 Ok(Opened::Text(text)) => *field = text.into(),

@@ -73,6 +73,12 @@ impl Spot {
         Self { user, what: "totp", of: None }
     }
 
+    /// What a user calls one of their passkeys.
+    #[must_use]
+    pub const fn passkey(user: UserId) -> Self {
+        Self { user, what: "passkey", of: None }
+    }
+
     /// What the client of one of a user's sessions calls itself.
     #[must_use]
     pub const fn device(user: UserId, session: SessionId) -> Self {

@@ -2,6 +2,10 @@
 
 use axum::Router;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chasqui_bus::{
+    BusRole,
+    kv::{Bucket, Name},
+};
 use chasqui_events::{
     UserId,
     identity::{CredentialChange, CredentialPart, IdentityEvent},
@@ -303,4 +307,16 @@ async fn without_a_domain_it_is_said_so() {
             ask(&app, "POST", &format!("/v1/commands/{name}"), Some(&token), Some(json!({}))).await;
         assert_eq!((status, &problem["code"]), (501, &json!("not-configured")), "{name}");
     }
+}
+
+/// What somebody calls their device is nobody else's business: it lies sealed, and is shown to them as they wrote it.
+#[tokio::test]
+async fn the_name_of_a_passkey_is_kept_sealed() {
+    let place = Place::new().await;
+    let mut ana = place.somebody("Ana").await;
+    place.enrols(&mut ana, "Ana's llama phone").await;
+    let bucket = Bucket::open(place.installation.bus(BusRole::Auth).await, Name::Credentials);
+    let kept = bucket.get(&ana.user.to_string()).await.unwrap().unwrap().value;
+    assert!(!String::from_utf8_lossy(&kept).contains("llama"));
+    assert_eq!(place.factors(&ana).await["passkeys"][0]["name"], "Ana's llama phone");
 }
