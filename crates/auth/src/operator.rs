@@ -76,54 +76,29 @@ impl Auth {
         let Incoming { name, body, trace, .. } = &incoming;
         let auth = &*self.0;
         let trace = TraceContext::continue_from(trace.as_deref());
+        // What an admin may ask for, too, is done by the same function.
+        macro_rules! as_admin {
+            ($name:literal, $command:ident) => {{
+                let run = async |FromOperator { operator, command }| {
+                    $command::handle(auth, By::Operator(&operator), &trace, command).await
+                };
+                reply($name, body, run).await
+            }};
+        }
         match name.as_str() {
+            "suspend" => as_admin!("suspend", suspend),
+            "reinstate" => as_admin!("reinstate", reinstate),
+            "end_sessions" => as_admin!("end_sessions", end_sessions),
+            "change_global_role" => as_admin!("change_global_role", change_global_role),
+            "create_service" => as_admin!("create_service", create_service),
+            "issue_token" => as_admin!("issue_token", issue_token),
+            "revoke_token" => as_admin!("revoke_token", revoke_token),
+            "erase_user" => as_admin!("erase_user", erase_user),
             "account" => {
                 let run = async |FromOperator { operator, command: Whom { user } }| {
                     show(auth, By::Operator(&operator), &user).await
                 };
                 reply("account", body, run).await
-            }
-            "suspend" => {
-                let run = async |FromOperator { operator, command }| {
-                    suspend::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("suspend", body, run).await
-            }
-            "end_sessions" => {
-                let run = async |FromOperator { operator, command }| {
-                    end_sessions::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("end_sessions", body, run).await
-            }
-            "reinstate" => {
-                let run = async |FromOperator { operator, command }| {
-                    reinstate::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("reinstate", body, run).await
-            }
-            "change_global_role" => {
-                let run = async |FromOperator { operator, command }| {
-                    change_global_role::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("change_global_role", body, run).await
-            }
-            "create_service" => {
-                let run = async |FromOperator { operator, command }| {
-                    create_service::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("create_service", body, run).await
-            }
-            "issue_token" => {
-                let run = async |FromOperator { operator, command }| {
-                    issue_token::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("issue_token", body, run).await
-            }
-            "revoke_token" => {
-                let run = async |FromOperator { operator, command }| {
-                    revoke_token::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("revoke_token", body, run).await
             }
             "tokens" => {
                 let run = async |FromOperator { operator, command: Whom { user } }| {
@@ -131,12 +106,6 @@ impl Auth {
                     tokens::handle(auth, By::Operator(&operator), user).await
                 };
                 reply("tokens", body, run).await
-            }
-            "erase_user" => {
-                let run = async |FromOperator { operator, command }| {
-                    erase_user::handle(auth, By::Operator(&operator), &trace, command).await
-                };
-                reply("erase_user", body, run).await
             }
             "rotate_signing_key" => {
                 let run = async |FromOperator { operator, command }| rotate(auth, &operator, command).await;
