@@ -163,6 +163,28 @@ async fn destroying_either_key_erases_and_nothing_else_looks_erased() {
 }
 
 #[tokio::test]
+async fn what_is_ready_to_seal_is_dropped_with_its_keys() {
+    let world = World::new();
+    let writer = world.sealer(100).await;
+    let reader = world.process();
+    for id in 1..=3 {
+        let sealed = writer.seal(&body(1, id, 1), "hola", NOW).await.unwrap();
+        assert_eq!(reader.open(&body(1, id, 1), &sealed).await, Ok(text("hola")));
+    }
+    let ring = writer.keyring().advance(Owner::Room(room(1)), 1, NOW).await.unwrap();
+    let (newest, _) = ring.current().unwrap();
+    assert_eq!(
+        epoch_of(&writer.seal(&body(1, 4, 1), "hola", NOW).await.unwrap()),
+        newest,
+        "with the new key"
+    );
+    writer.keyring().bury(Owner::User(user(1))).await;
+    let refused = writer.seal(&body(1, 5, 1), "hola", NOW).await;
+    assert_eq!(refused, Err(SealError::Destroyed(Owner::User(user(1)))), "as soon as it is heard of");
+    writer.seal(&body(1, 6, 2), "hola", NOW).await.unwrap();
+}
+
+#[tokio::test]
 async fn keys_that_cannot_be_read_now_are_no_erased_ones() {
     let world = World::new();
     let writer = world.sealer(100).await;
