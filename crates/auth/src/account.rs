@@ -90,6 +90,14 @@ impl Loaded {
     }
 }
 
+/// What was decided, and what it stands on.
+struct Judged {
+    decided: Option<AccountEvent>,
+    actor: Actor,
+    loaded: Loaded,
+    at: Timestamp,
+}
+
 /// Who wants what to happen to an account.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Act<'a> {
@@ -125,25 +133,10 @@ impl Inner {
         act: Act<'_>,
         decide: impl Fn(&Case<'_>, bool) -> Result<Option<AccountEvent>, Rejection>,
     ) -> Result<Accepted, Problem> {
-        self.must_exist(act.target).await?;
         for _ in 0..ATTEMPTS {
-            let loaded = self.account(act.target).await?;
-            let actor = match act.actor {
-                By::User(user) => Actor::User(user, self.acting_role(user).await?),
-                By::Operator(operator) => Actor::Operator(operator.clone()),
-            };
-            let another_admin = self.another_admin(&loaded.roles, act.target).await?;
-            let case = Case {
-                actor: &actor,
-                target: act.target,
-                role: loaded.role(act.target),
-                account: &loaded.account,
-                reason: act.reason,
-                now: Timestamp(now_ms()),
-            };
-            let decided = decide(&case, another_admin).map_err(|rejection| refusal::rejected(&rejection))?;
+            let Judged { decided, actor, loaded, at } = self.judge(act, &decide).await?;
             let Some(event) = decided else { return Ok(Accepted::default()) };
-            match self.append_about(act, &actor, &loaded, event, case.now).await {
+            match self.append_about(act, &actor, &loaded, event, at).await {
                 Err(AppendError::Conflict) => {}
                 Err(error) => return Err(refusal::not_appended(&error)),
                 Ok(()) => return Ok(Accepted::default()),
@@ -153,7 +146,23 @@ impl Inner {
     }
 
     /// Whether somebody may be erased by whom wants it; the reason as it is recorded. Who is erased may be erased again.
-    pub(crate) async fn may_erase(&self, act: Act<'_>) -> Result<String, Problem> {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is bound to one lifetime of the case"
+    )]
+    pub(crate) async fn may_erase(&self, act: Act<'_>) -> Result<Option<String>, Problem> {
+        match self.judge(act, |case, another_admin| case.erase(another_admin)).await?.decided {
+            Some(AccountEvent::Erased(erased)) => Ok(Some(erased.reason).filter(|reason| !reason.is_empty())),
+            _ => Ok(None),
+        }
+    }
+
+    /// Decides something about an account as it is now, and records nothing.
+    async fn judge(
+        &self,
+        act: Act<'_>,
+        decide: impl Fn(&Case<'_>, bool) -> Result<Option<AccountEvent>, Rejection>,
+    ) -> Result<Judged, Problem> {
         self.must_exist(act.target).await?;
         let loaded = self.account(act.target).await?;
         let actor = match act.actor {
@@ -161,18 +170,17 @@ impl Inner {
             By::Operator(operator) => Actor::Operator(operator.clone()),
         };
         let another_admin = self.another_admin(&loaded.roles, act.target).await?;
+        let at = Timestamp(now_ms());
         let case = Case {
             actor: &actor,
             target: act.target,
             role: loaded.role(act.target),
             account: &loaded.account,
             reason: act.reason,
-            now: Timestamp(now_ms()),
+            now: at,
         };
-        match case.erase(another_admin).map_err(|rejection| refusal::rejected(&rejection))? {
-            Some(AccountEvent::Erased(erased)) => Ok(erased.reason),
-            _ => Ok(String::new()),
-        }
+        let decided = decide(&case, another_admin).map_err(|rejection| refusal::rejected(&rejection))?;
+        Ok(Judged { decided, actor, loaded, at })
     }
 
     /// The role that somebody may use now: none but the lowest, unless their account may act.

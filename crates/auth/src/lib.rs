@@ -20,6 +20,7 @@ mod family;
 mod identity;
 mod jwks;
 mod keys;
+pub mod ledger;
 mod mail;
 mod name_key;
 pub mod operator;

@@ -8,7 +8,7 @@ use chasqui_bus::{
     log::{Append, AppendError, Appended},
     subject,
 };
-use chasqui_crypto::{KeyError, Keyring, Opened, Owner, Place, SealError, Sealer, Spot};
+use chasqui_crypto::{KeyError, Keyring, Opened, Owner, OwnerKind, Place, SealError, Sealer, Spot};
 use chasqui_domain::Limits;
 use chasqui_events::{
     CommandId, Envelope, Import, Seq, SessionId, Text, Timestamp, UserId,
@@ -30,6 +30,7 @@ use crate::{
     family::{Lifetimes, RefreshToken},
     identity::{Identity, Scope, Scopes},
     keys::{KeysError, keyring},
+    ledger::Ledger,
     mail::{BadMail, Mailer},
     name_key::{NameKey, NameKeyError},
     passkey::{BadRelyingParty, RelyingParty},
@@ -57,7 +58,7 @@ pub(crate) struct Inner {
     pub(crate) challenges: Bucket,
     pub(crate) emails: Bucket,
     pub(crate) mailer: Option<Mailer>,
-    pub(crate) erasures: Bucket,
+    pub(crate) erasures: Ledger,
     pub(crate) jwks: Bucket,
     pub(crate) service_tokens: Bucket,
     pub(crate) passwords: Passwords,
@@ -136,7 +137,7 @@ impl Auth {
             challenges: Bucket::open(bus.clone(), Name::Challenges),
             emails: Bucket::open(bus.clone(), Name::Emails),
             mailer: Mailer::new(config)?,
-            erasures: Bucket::open(bus, Name::Erasures),
+            erasures: Ledger::open(bus, OwnerKind::User),
             passkeys: RelyingParty::configured(auth)?,
             proof_max_age: auth.proof_max_age_s,
             second_factor_timeout: auth.second_factor_timeout_s,

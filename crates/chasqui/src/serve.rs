@@ -3,6 +3,7 @@
 mod auth;
 mod bus;
 mod command_api;
+mod erasures;
 mod exposure;
 mod projector;
 mod query_api;

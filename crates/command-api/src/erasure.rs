@@ -1,43 +1,23 @@
 //! Erasing a room for good: as `auth` erases a user.
 //!
-//! First the request is written down in the bucket `ERASURES`; then the fact `room.erased`, so that nobody says anything
+//! First the request is written down in the [ledger](chasqui_auth::ledger); then the fact `room.erased`, so that nobody says anything
 //! any more and readers hear of it; then the room's keys are destroyed; at last the request is marked as done. Every step may
 //! be repeated, and a worker repeats those of requests that are not done.
 
-use chasqui_auth::refusal;
-use chasqui_bus::{
-    event_store::RoomChange,
-    kv::{Bucket, KvError},
-};
+use chasqui_auth::{ledger::Request, refusal};
+use chasqui_bus::event_store::RoomChange;
 use chasqui_crypto::Owner;
 use chasqui_domain::{Rejection, room::Decision};
 use chasqui_events::{
-    CommandId, RoomId, Timestamp, UserId,
+    CommandId, RoomId,
     room::{Erased, RoomEvent},
 };
-use chasqui_protocol::{Code, Problem};
-use serde::{Deserialize, Serialize};
+use chasqui_protocol::Problem;
 
 use crate::{
     serve::now,
     service::{CommandApi, Inner, derived_id, not_executed, not_loaded},
 };
-
-/// An entry of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Request {
-    /// When it was asked for.
-    pub(crate) requested_at: Timestamp,
-    /// Who asked.
-    pub(crate) by: UserId,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
-    /// When everything was done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) done_at: Option<Timestamp>,
-}
 
 /// The steps, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,12 +33,6 @@ pub enum Step {
 impl Step {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Told, Self::KeysDestroyed, Self::Done];
-}
-
-const PREFIX: &str = "room.";
-
-fn key(room: RoomId) -> String {
-    format!("{PREFIX}{room}")
 }
 
 impl CommandApi {
@@ -78,10 +52,11 @@ impl CommandApi {
     #[doc(hidden)]
     pub async fn resume_erasures_up_to(&self, last: Step, replay: bool) -> Result<usize, Problem> {
         let api = &*self.0;
-        let keys = api.erasures.key_names().await.map_err(|error| refusal::not_kept(&error))?;
         let mut completed = 0;
-        for room in keys.iter().filter_map(|key| key.strip_prefix(PREFIX)?.parse().ok()) {
-            let Some(request) = asked_for(&api.erasures, room).await? else { continue };
+        for owner in api.erasures.owners().await? {
+            let (Owner::Room(room), Some(request)) = (owner, api.erasures.request(owner).await?) else {
+                continue;
+            };
             if request.done_at.is_none() || (replay && !is_gone(api, room).await?) {
                 carry_out(api, room, &request, last).await?;
                 completed += 1;
@@ -93,23 +68,8 @@ impl CommandApi {
 
 /// Asks for the erasure of a room and carries it out. What was decided before about whether it may be stands.
 pub(crate) async fn erase(api: &Inner, room: RoomId, request: Request) -> Result<(), Problem> {
-    let request = match api.erasures.create(&key(room), encoded(&request)).await {
-        Ok(_) => request,
-        Err(KvError::Conflict) => {
-            let earlier = asked_for(&api.erasures, room).await?;
-            earlier
-                .ok_or_else(|| Problem::new(Code::Internal, "the ledger of erasures contradicts itself"))?
-        }
-        Err(error) => return Err(refusal::not_kept(&error)),
-    };
+    let request = api.erasures.ask(Owner::Room(room), request).await?;
     carry_out(api, room, &request, Step::Done).await
-}
-
-async fn asked_for(ledger: &Bucket, room: RoomId) -> Result<Option<Request>, Problem> {
-    let entry = ledger.get(&key(room)).await.map_err(|error| refusal::not_kept(&error))?;
-    let Some(entry) = entry else { return Ok(None) };
-    let request = serde_json::from_slice(&entry.value);
-    request.map(Some).map_err(|error| refusal::unreadable("an entry of the ledger of erasures", &error))
 }
 
 /// Whether nothing has come back of a room that was erased.
@@ -127,9 +87,7 @@ async fn carry_out(api: &Inner, room: RoomId, request: &Request, last: Step) -> 
                 destroyed.map_err(|error| refusal::no_key(&error))?;
             }
             Step::Done => {
-                let done = Request { done_at: Some(now()), ..request.clone() };
-                let marked = api.erasures.put(&key(room), encoded(&done)).await;
-                marked.map_err(|error| refusal::not_kept(&error))?;
+                api.erasures.mark_done(Owner::Room(room), request, now()).await?;
                 tracing::info!(%room, "a room was erased");
             }
         }
@@ -151,8 +109,4 @@ async fn tell(api: &Inner, room: RoomId, request: &Request) -> Result<(), Proble
         })
     });
     told.await.map(drop).map_err(not_executed)
-}
-
-fn encoded(request: &Request) -> bytes::Bytes {
-    serde_json::to_vec(request).unwrap_or_default().into()
 }

@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chasqui_auth::{Caller, KeysError, Verifier, refusal};
+use chasqui_auth::{Caller, KeysError, Verifier, ledger::Ledger, refusal};
 use chasqui_bus::{
     Bus, BusError, Log,
     event_store::{ExecuteError, LoadError, Outcome, RoomChange, RoomStore, StoreSettings},
-    kv::{Bucket, Name},
 };
-use chasqui_crypto::{Keyring, Sealer};
+use chasqui_crypto::{Keyring, OwnerKind, Sealer};
 use chasqui_domain::{Limits, Rejection, RoomCommand, room::VersionedRoom};
 use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, Timestamp, UserId};
 use chasqui_limiter::Rates;
@@ -34,7 +33,7 @@ pub(crate) struct Inner {
     pub(crate) users: Users,
     pub(crate) sealer: Sealer,
     pub(crate) slow_mode: SlowMode,
-    pub(crate) erasures: Bucket,
+    pub(crate) erasures: Ledger,
     partitions: u16,
     pub(crate) timeout: Duration,
 }
@@ -70,7 +69,7 @@ impl CommandApi {
             rates,
             heads: Heads::new(log.clone(), config.chat.partitions),
             users: Users::new(log.clone()),
-            erasures: Bucket::open(bus.clone(), Name::Erasures),
+            erasures: Ledger::open(bus.clone(), OwnerKind::Room),
             sealer: Sealer::new(keyring, config.crypto.seals_per_epoch),
             slow_mode: SlowMode::new(),
             partitions: config.chat.partitions,

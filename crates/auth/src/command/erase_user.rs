@@ -10,7 +10,9 @@ use secrecy::SecretString;
 use crate::{
     account::{Act, By},
     caller::Caller,
-    erasure, proof,
+    erasure,
+    ledger::Request,
+    proof,
     serve::measured,
     service::{Auth, Inner},
 };
@@ -74,7 +76,6 @@ pub(crate) async fn handle(
         By::Operator(operator) => (target, Some(operator.clone())),
     };
     let requested_at = Timestamp(now_ms());
-    erasure::erase(auth, target, erasure::Request { requested_at, by, reason, operator, done_at: None })
-        .await?;
+    erasure::erase(auth, target, Request { requested_at, by, reason, operator, done_at: None }).await?;
     Ok(Accepted::default())
 }

@@ -116,15 +116,19 @@ async fn what_a_restored_copy_brings_back_is_erased_again() {
     let credential = credentials.get(&name).await.unwrap().unwrap().value;
     erase(&auth, &tokens.access_token, json!({"password": PASSWORD})).await.unwrap();
     is_gone(&installation, &auth, user, "Ana").await;
-    assert_eq!(auth.replay_erasures().await.unwrap(), 0, "everything is as the ledger says");
+    assert_eq!(auth.resume_erasures(true).await.unwrap(), 0, "everything is as the ledger says");
 
     keys.put(&name, key).await.unwrap();
     credentials.put(&name, credential).await.unwrap();
-    assert_eq!(auth.resume_erasures().await.unwrap(), 0, "it was done");
-    assert_eq!(auth.replay_erasures().await.unwrap(), 1);
+    assert_eq!(auth.resume_erasures(false).await.unwrap(), 0, "it was done");
+    assert_eq!(auth.resume_erasures(true).await.unwrap(), 1);
     is_gone(&installation, &auth, user, "Ana").await;
     keys.delete(&name).await.unwrap();
-    assert_eq!(auth.replay_erasures().await.unwrap(), 1, "nobody makes a key for somebody who was erased");
+    assert_eq!(
+        auth.resume_erasures(true).await.unwrap(),
+        1,
+        "nobody makes a key for somebody who was erased"
+    );
     is_gone(&installation, &auth, user, "Ana").await;
 }
 
@@ -142,13 +146,13 @@ async fn a_death_between_any_two_steps_is_made_good() {
         user
     };
     let at_once = asked("Ana0").await;
-    assert_eq!(next.resume_erasures().await.unwrap(), 1, "died right after the request");
+    assert_eq!(next.resume_erasures(false).await.unwrap(), 1, "died right after the request");
     is_gone(&installation, &next, at_once, "Ana0").await;
     for (number, step) in (1..).zip(Step::ALL) {
         let name = format!("Ana{number}");
         let user = asked(&name).await;
-        assert_eq!(dying.resume_erasures_up_to(step).await.unwrap(), 1);
-        assert_eq!(next.resume_erasures().await.unwrap(), usize::from(step != Step::Done), "{step:?}");
+        assert_eq!(dying.resume_erasures_up_to(step, false).await.unwrap(), 1);
+        assert_eq!(next.resume_erasures(false).await.unwrap(), usize::from(step != Step::Done), "{step:?}");
         is_gone(&installation, &next, user, &name).await;
     }
 }

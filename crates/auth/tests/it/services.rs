@@ -135,6 +135,21 @@ async fn what_is_no_good_token_is_refused_in_one_way() {
 }
 
 #[tokio::test]
+async fn an_erased_program_is_cut_off() {
+    let installation = Installation::start().await;
+    let (auth, app) = (installation.auth().await, over_http::app(&installation).await);
+    let user = station(&auth).await;
+    let issued = token(&auth, user, None).await.unwrap();
+    let open = logs_in(&app, &issued.secret).await.unwrap().session;
+    let erase = json!({"id": new_id(), "user": user, "reason": "not needed any more"});
+    as_operator::<Accepted>(&auth, "erase_user", erase).await.unwrap();
+    let ended = SessionRevoked { session: open, reason: RevocationReason::Erased };
+    let life = installation.life_of(user).await;
+    assert!(life.contains(&IdentityEvent::SessionRevoked(ended)), "connections end by this: {life:?}");
+    assert_eq!(logs_in(&app, &issued.secret).await, Err("wrong-credentials".to_owned()));
+}
+
+#[tokio::test]
 async fn only_admins_make_programs_and_people_are_none() {
     let installation = Installation::start().await;
     let (auth, app) = (installation.auth().await, over_http::app(&installation).await);

@@ -23,10 +23,6 @@ use super::{
 
 /// How often hashes that nobody owns are looked for.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
-/// How often erasures that are not done are looked for.
-const RESUME_EVERY: Duration = Duration::from_mins(1);
-/// Before so many looks, and before the first, also those that are done are compared with what is there.
-const REPLAY_EVERY: u32 = 60;
 /// How far back the first look of a process goes; later ones go back over the last few.
 const FIRST_SWEEP: Duration = Duration::from_hours(7 * 24);
 
@@ -51,7 +47,11 @@ pub(super) async fn build(process: &mut Process<'_>) -> anyhow::Result<()> {
     sweep(process, auth.clone());
     tend_signing_keys(process, auth.clone());
     errands(process, auth.clone());
-    resume_erasures(process, auth.clone());
+    let resumed = auth.clone();
+    process.resume_erasures("auth", move |replay| {
+        let auth = resumed.clone();
+        async move { auth.resume_erasures(replay).await }
+    });
     process.tend_keys(OwnerKind::User, Arc::clone(auth.keyring()));
     let (stop, asked) = (process.commands_may_stop(), auth.clone());
     process.tasks.spawn_critical("auth.operators", async move {
@@ -108,29 +108,6 @@ fn errands(process: &Process<'_>, auth: Auth) {
             () = shutdown.requested() => {}
         }
         Ok(())
-    });
-}
-
-/// Erasures that a dead process has begun are carried out, at the start and now and then; and so are those again that a
-/// restored copy of keys or credentials has undone.
-fn resume_erasures(process: &Process<'_>, auth: Auth) {
-    let shutdown = process.shutdown.clone();
-    process.tasks.spawn_service("auth.erasures", async move {
-        let mut ticks = tokio::time::interval(RESUME_EVERY);
-        let mut until_replay = 0;
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = shutdown.requested() => return Ok(()),
-            }
-            let carried_out =
-                if until_replay == 0 { auth.replay_erasures().await } else { auth.resume_erasures().await };
-            match carried_out {
-                Ok(_) if until_replay == 0 => until_replay = REPLAY_EVERY,
-                Ok(_) => until_replay -= 1,
-                Err(problem) => tracing::warn!(%problem, "an erasure is put off"),
-            }
-        }
     });
 }
 

@@ -24,10 +24,6 @@ use super::{
 /// Bounded by the appends that await their acknowledgement.
 const AT_ONCE: usize = 4096;
 const GAUGE_EVERY: Duration = Duration::from_secs(5);
-/// How often erasures that are not done are looked for.
-const RESUME_EVERY: Duration = Duration::from_mins(1);
-/// Before so many looks, and before the first, also those that are done are compared with what is there.
-const REPLAY_EVERY: u32 = 60;
 
 pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::Result<()> {
     let bus = connect(process.config, BusRole::CommandApi).await?;
@@ -41,7 +37,11 @@ pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::
     process.documented = std::mem::take(&mut process.documented).merge(api.routes(find_sent));
     process.watch("command-api", vec![Need::Bus(bus.clone())]);
     gauge(process, api.clone());
-    resume_erasures(process, api.clone());
+    let resumed = api.clone();
+    process.resume_erasures("command-api", move |replay| {
+        let api = resumed.clone();
+        async move { api.resume_erasures(replay).await }
+    });
     process.tend_keys(OwnerKind::Room, Arc::clone(api.keyring()));
     let stop = process.commands_may_stop();
     process.tasks.spawn_critical("command-api", async move {
@@ -54,27 +54,6 @@ pub(super) async fn build(process: &mut Process<'_>, roles: &[Role]) -> anyhow::
         Ok(())
     });
     Ok(())
-}
-
-/// Erasures that a dead process has begun are carried out, at the start and now and then; and so are those again that a
-/// restored copy of keys has undone.
-fn resume_erasures(process: &Process<'_>, api: CommandApi) {
-    let shutdown = process.shutdown.clone();
-    process.tasks.spawn_service("command-api.erasures", async move {
-        let mut ticks = tokio::time::interval(RESUME_EVERY);
-        let mut until_replay = 0;
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = shutdown.requested() => return Ok(()),
-            }
-            match api.resume_erasures(until_replay == 0).await {
-                Ok(_) if until_replay == 0 => until_replay = REPLAY_EVERY,
-                Ok(_) => until_replay -= 1,
-                Err(problem) => tracing::warn!(%problem, "an erasure is put off"),
-            }
-        }
-    });
 }
 
 fn gauge(process: &Process<'_>, api: CommandApi) {

@@ -1,7 +1,7 @@
 //! `erase_room`: make a room be no more, for good.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
+use chasqui_auth::{Caller, ledger::Request};
 use chasqui_domain::RoomCommand;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::EraseRoom};
@@ -45,6 +45,7 @@ pub(crate) async fn handle(api: &Inner, caller: &Caller, command: EraseRoom) -> 
     let wanted = RoomCommand::Erase { name, reason: reason.clone() };
     api.may_change(caller, room, authorship, &wanted).await?;
     let (by, at) = (authorship.by, authorship.at);
-    erasure::erase(api, room, erasure::Request { requested_at: at, by, reason, done_at: None }).await?;
+    erasure::erase(api, room, Request { requested_at: at, by, reason, operator: None, done_at: None })
+        .await?;
     Ok(Accepted { room: Some(room), at: Some(at), ..Accepted::default() })
 }
