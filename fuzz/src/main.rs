@@ -1,7 +1,7 @@
 //! One target, chosen by `CHASQUI_FUZZ_TARGET`: driven by libFuzzer where `cargo xtask fuzz` built this, and otherwise run
 //! once over each file named on the command line, to look at an input that broke something.
 
-#![cfg_attr(fuzzing, no_main)]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::env;
 
@@ -16,7 +16,7 @@ fn chosen() -> Target {
     })
 }
 
-#[cfg(fuzzing)]
+#[cfg(feature = "libfuzzer")]
 mod driven {
     #![allow(unsafe_code, reason = "libFuzzer calls unmangled symbols")]
 
@@ -36,7 +36,7 @@ mod driven {
     libfuzzer_sys::fuzz_target!(init: write_seeds(), |data: &[u8]| (TARGET.run)(data));
 }
 
-#[cfg(not(fuzzing))]
+#[cfg(not(feature = "libfuzzer"))]
 fn main() -> std::io::Result<()> {
     let target = chosen();
     for file in env::args_os().skip(1) {

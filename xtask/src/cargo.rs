@@ -76,14 +76,6 @@ pub(crate) fn has(subcommand: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The target triple of this machine, as the compiler calls it.
-pub(crate) fn host() -> anyhow::Result<String> {
-    let output = Command::new("rustc").arg("-vV").output().context("asking rustc for its host")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).context("rustc -vV names no host")
-}
-
 /// Builds packages, shown as a job, and says where their executables are. In one call, because cargo chooses the
 /// features of what they share for all of them together, and would compile it once for each call.
 pub(crate) fn build(

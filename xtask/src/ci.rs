@@ -4,8 +4,8 @@ use chasqui_backends::Interrupt;
 
 use crate::backends::Beside;
 use crate::cargo::foreground;
-use crate::suite;
 use crate::tree::Tree;
+use crate::{fuzz, suite};
 
 /// Arguments of cargo, and variables for it.
 struct Check {
@@ -28,5 +28,7 @@ pub(crate) fn run(tree: &Tree, interrupt: &Interrupt) -> anyhow::Result<()> {
         foreground(tree, interrupt, args, variables)?;
     }
     eprintln!("\n=== cargo xtask test");
-    suite::run_beside(&suite::Options::all(), tree, interrupt, backends)
+    suite::run_beside(&suite::Options::all(), tree, interrupt, backends)?;
+    eprintln!("\n=== cargo xtask fuzz");
+    fuzz::run(&fuzz::Options::shortly(), tree, interrupt)
 }

@@ -1,16 +1,17 @@
 //! Fuzzing: LLVM's coverage-guided fuzzer on the targets in `fuzz/`, with the toolchain that is there.
 //!
 //! What cargo-fuzz passes to the compiler is passed here, so that no further tool is needed: coverage counters come from a
-//! pass of LLVM that the stable compiler can run. Without a sanitizer: there is no unsafe code to watch.
+//! pass of LLVM that the stable compiler can run. Only Chasqui's own crates get them (`fuzz/rustc.sh`); what they depend on
+//! is taken as the test suite built it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, bail, ensure};
 use chasqui_backends::Interrupt;
 
-use crate::cargo::{Failed, foreground, foreground_command, host};
+use crate::cargo::{Failed, foreground, foreground_command};
 use crate::tree::Tree;
 
 #[derive(clap::Args)]
@@ -22,10 +23,14 @@ pub(crate) struct Options {
     seconds: u32,
 }
 
-/// What makes the fuzzer see which branches an input took, and what it was compared with.
-const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares";
+impl Options {
+    /// All targets, each for some seconds: what a change must pass.
+    pub(crate) fn shortly() -> Self {
+        Self { targets: Vec::new(), seconds: 15 }
+    }
+}
+
+const PROGRAM: &str = "chasqui-fuzz";
 
 /// The longest input, in bytes: more than any frame, token or cursor that is usual.
 const LONGEST: &str = "4096";
@@ -45,15 +50,13 @@ pub(crate) fn run(options: &Options, tree: &Tree, interrupt: &Interrupt) -> anyh
     Ok(())
 }
 
-/// Builds for the host by its name, so that the flags do not reach build scripts and macros.
+/// Builds with the features that the whole workspace has, as the suite does: then nothing outside is compiled again.
 fn build(tree: &Tree, interrupt: &Interrupt) -> anyhow::Result<PathBuf> {
-    let host = host()?;
-    let folder = tree.root().join("target").join("fuzz");
-    let folder_text = folder.to_string_lossy();
-    let args = ["build", "--package", "chasqui-fuzz", "--bin", "chasqui-fuzz", "--profile", "fuzz"];
-    let place = ["--target", &host, "--target-dir", &folder_text];
-    foreground(tree, interrupt, &[&args[..], &place].concat(), &[("RUSTFLAGS", FLAGS)])?;
-    Ok(folder.join(&host).join("fuzz").join("chasqui-fuzz"))
+    let wrapper = tree.root().join("fuzz").join("rustc.sh");
+    let args = ["build", "--workspace", "--bin", PROGRAM, "--features", "chasqui-fuzz/libfuzzer"];
+    foreground(tree, interrupt, &args, &[("RUSTC_WORKSPACE_WRAPPER", &wrapper.to_string_lossy())])?;
+    let this = env::current_exe().context("finding the folder of built programs")?;
+    Ok(this.with_file_name(PROGRAM))
 }
 
 /// The names of the targets, as their table gives them.
@@ -90,7 +93,7 @@ fn try_one(
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-max_len={LONGEST}"))
         .arg(format!("-artifact_prefix={}/", broke.display()))
-        .args(["-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0"])
+        .args(["-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0", "-print_funcs=0"])
         .arg(&corpus)
         .current_dir(tree.root());
     match foreground_command(command, &format!("fuzzing {target}"), interrupt) {
