@@ -11,7 +11,7 @@
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chasqui_events::{SessionId, Timestamp, UserId, identity::RevocationReason};
+use chasqui_events::{SessionId, Text, Timestamp, UserId, identity::RevocationReason};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -142,12 +142,12 @@ pub(crate) struct Family {
     pub(crate) user: UserId,
     /// The claim token of the user's name, for the rights that are given by name.
     pub(crate) name: String,
-    /// What the client called itself at the login.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) device: String,
-    /// Where the login or the last refresh came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) address: Option<IpAddr>,
+    /// What the client called itself at the login. Sealed, but by earlier programs; so is the address.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub(crate) device: Text,
+    /// Where the login or the last refresh came from; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub(crate) address: Text,
     pub(crate) opened_at: Timestamp,
     /// The login or the last refresh.
     pub(crate) rotated_at: Timestamp,
@@ -188,14 +188,13 @@ pub(crate) enum Presented {
 }
 
 impl Family {
-    /// The family of a new session, whose first token this is.
-    pub(crate) fn open(name: String, origin: Origin, token: &RefreshToken, now: Timestamp) -> Self {
-        let Origin { device, address } = origin;
+    /// The family of a new session, whose first token this is. It is opened from nowhere known.
+    pub(crate) fn open(name: String, token: &RefreshToken, now: Timestamp) -> Self {
         Self {
             user: token.user,
             name,
-            device,
-            address,
+            device: Text::EMPTY,
+            address: Text::EMPTY,
             opened_at: now,
             rotated_at: now,
             lineage: token.lineage(),
@@ -261,11 +260,6 @@ impl Family {
     /// The ended family, with its end in the log.
     pub(crate) fn told(&self) -> Self {
         Self { announced: true, ..self.clone() }
-    }
-
-    /// The family, last used from there, where that is known.
-    pub(crate) fn used_from(&self, address: Option<IpAddr>) -> Self {
-        Self { address: address.or(self.address), ..self.clone() }
     }
 
     /// The family, ended.

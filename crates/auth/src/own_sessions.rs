@@ -9,6 +9,7 @@ use chasqui_protocol::{
 
 use crate::{
     caller::Caller,
+    family::Origin,
     service::{Auth, Inner},
     sessions,
 };
@@ -29,14 +30,12 @@ pub(crate) async fn endpoint(
 
 /// The caller's sessions, the one used last first.
 pub(crate) async fn list(auth: &Inner, caller: &Caller) -> Result<Vec<OpenSession>, Problem> {
-    let open = sessions::list(auth, caller.identity.user).await?;
-    let sessions = open.into_iter().map(|(session, family)| OpenSession {
-        session,
-        current: session == caller.identity.session,
-        device: family.device,
-        address: family.address,
-        opened_at: family.opened_at,
-        used_at: family.rotated_at,
-    });
-    Ok(sessions.collect())
+    let mut shown = Vec::new();
+    for (session, family) in sessions::list(auth, caller.identity.user).await? {
+        let (opened_at, used_at) = (family.opened_at, family.rotated_at);
+        let Origin { device, address } = sessions::origin(auth, session, family).await?;
+        let current = session == caller.identity.session;
+        shown.push(OpenSession { session, current, device, address, opened_at, used_at });
+    }
+    Ok(shown)
 }

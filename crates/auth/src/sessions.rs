@@ -1,7 +1,7 @@
 //! Sessions: opened by a login, kept as families of refresh tokens in the bucket `REFRESH` under
 //! `<user>.<session>`, ended by whoever may.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use chasqui_bus::{
@@ -10,7 +10,7 @@ use chasqui_bus::{
 };
 use chasqui_crypto::Spot;
 use chasqui_events::{
-    SessionId, Timestamp, UserId,
+    SessionId, Text, Timestamp, UserId,
     identity::{IdentityEvent, RevocationReason, SessionOpened, SessionRevoked},
 };
 use chasqui_protocol::{Code, Problem, command::Tokens};
@@ -49,11 +49,12 @@ pub(crate) async fn open(
     let (at, random) = id_parts();
     let session = SessionId::new(Timestamp(at), random);
     let refresh = RefreshToken::new(user, session, random_bytes());
-    let device = origin.device.clone();
-    let family = Family::open(name, origin, &refresh, Timestamp(at));
+    let device = auth.seal(Spot::device(user, session), &origin.device).await?;
+    let mut family = Family::open(name, &refresh, Timestamp(at));
+    family.device = device.clone();
+    family.address = sealed_address(auth, user, session, origin.address).await?.unwrap_or_default();
     let created = lasting(auth, &family).create(&key(user, session), document(&family)).await;
     created.map_err(|error| refusal::not_kept(&error))?;
-    let device = auth.seal(Spot::device(user, session), &device).await?;
     let event = IdentityEvent::SessionOpened(SessionOpened { session, device });
     let subject = subject::ident_user(user);
     let record = Record { subject, id: new_id(), by: user, import: None, event, first: false, trace };
@@ -64,6 +65,26 @@ pub(crate) async fn open(
         return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
     }
     auth.tokens(user, &family.name, &refresh)
+}
+
+/// An address as a family holds it; `None` where none is known.
+pub(crate) async fn sealed_address(
+    auth: &Inner,
+    user: UserId,
+    session: SessionId,
+    address: Option<IpAddr>,
+) -> Result<Option<Text>, Problem> {
+    match address {
+        Some(address) => auth.seal(Spot::address(user, session), &address.to_string()).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// From where a session is used, for its user to read.
+pub(crate) async fn origin(auth: &Inner, session: SessionId, family: Family) -> Result<Origin, Problem> {
+    let device = auth.opened(Spot::device(family.user, session), family.device).await?;
+    let address = auth.opened(Spot::address(family.user, session), family.address).await?;
+    Ok(Origin { device, address: address.parse().ok() })
 }
 
 /// Makes room for one more session, at the cost of those that were not used for the longest time.

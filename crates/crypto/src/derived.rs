@@ -84,6 +84,12 @@ impl Spot {
     pub const fn device(user: UserId, session: SessionId) -> Self {
         Self { user, what: "device", of: Some(session.as_uuid()) }
     }
+
+    /// The address that one of a user's sessions was used from last.
+    #[must_use]
+    pub const fn address(user: UserId, session: SessionId) -> Self {
+        Self { user, what: "address", of: Some(session.as_uuid()) }
+    }
 }
 
 /// Event type and version that a body belongs to.

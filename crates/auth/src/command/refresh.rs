@@ -60,8 +60,12 @@ pub(crate) async fn handle(
         if !auth.account(family.user).await?.may_act() {
             return refused("account", "the session is over; log in again");
         }
-        let used = family.used_from(address);
-        let presented = used.present(&token, Timestamp(now_ms()), random_bytes(), auth.lifetimes);
+        let mut presented = family.present(&token, Timestamp(now_ms()), random_bytes(), auth.lifetimes);
+        if let Presented::Rotated(next, _) = &mut presented
+            && let Some(address) = sessions::sealed_address(auth, token.user, token.session, address).await?
+        {
+            next.address = address;
+        }
         if let Ok(outcome) = judge(auth, trace, &family, &entry, token.session, presented).await {
             return outcome;
         }

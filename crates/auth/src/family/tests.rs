@@ -16,7 +16,7 @@ fn user() -> UserId {
 
 fn first() -> (Family, RefreshToken) {
     let token = RefreshToken::new(user(), SessionId::new(OPENED, [2; 10]), [7; 32]);
-    (Family::open("name".to_owned(), Origin::default(), &token, OPENED), token)
+    (Family::open("name".to_owned(), &token, OPENED), token)
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -53,7 +53,7 @@ async fn they_are_listed_with_device_address_and_last_use() {
     let mut installation = Installation::start().await;
     installation.config.http.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
     let auth = installation.auth().await;
-    register(&auth, "Ana").await.unwrap();
+    let ana = register(&auth, "Ana").await.unwrap();
     register(&auth, "Ben").await.unwrap();
     login(&auth, "Ben").await;
     let app = app(&installation).await;
@@ -79,6 +79,15 @@ async fn they_are_listed_with_device_address_and_last_use() {
     assert_eq!(ids(&sessions), [phone.session, laptop.session]);
     assert_eq!(sessions[0].address.unwrap().to_string(), "198.51.100.1", "no proxy of ours: not believed");
     assert!(sessions[0].used_at > sessions[0].opened_at);
+
+    let bucket = Bucket::open(installation.bus(BusRole::Auth).await, Name::Refresh);
+    for session in sessions {
+        let key = format!("{ana}.{}", session.session);
+        let kept = bucket.get(&key).await.unwrap().unwrap().value;
+        let kept = String::from_utf8_lossy(&kept);
+        let clear = [&session.device, &session.address.unwrap().to_string()].map(|text| kept.contains(text));
+        assert_eq!(clear, [false; 2], "{kept}");
+    }
 }
 
 #[tokio::test]
