@@ -6,8 +6,8 @@ use chasqui_events::{CommandId, RoomId, Seq, SessionId, Timestamp, UserId, room:
 use chasqui_protocol::{
     Accepted, ClientFrame,
     command::{
-        Ban, CreateRoom, Invite, Join, Leave, Mute, OpenDirect, Read, Remove, Send, SetSlowMode, Unban,
-        Unmute,
+        Ban, CreateRoom, EraseRoom, Invite, Join, Leave, Mute, OpenDirect, Read, Remove, Send, SetSlowMode,
+        Unban, Unmute,
     },
     frame::Welcome,
     query::{Freshness, Query},
@@ -236,6 +236,17 @@ impl Client {
     /// Has members of a room post less often: once in so many seconds. 0 for as often as they like.
     pub async fn set_slow_mode(&self, room: RoomId, seconds: u32) -> Result<Accepted, ClientError> {
         self.command(ClientFrame::SetSlowMode(SetSlowMode { id: self.new_id(), room, seconds })).await
+    }
+
+    /// Erases a room for good: nobody reads again what was said there. Its name is a sign that this one is meant; an admin
+    /// who does not own it says why.
+    pub async fn erase_room(
+        &self,
+        room: RoomId,
+        name: String,
+        reason: Option<String>,
+    ) -> Result<Accepted, ClientError> {
+        self.command(ClientFrame::EraseRoom(EraseRoom { id: self.new_id(), room, name, reason })).await
     }
 
     /// Says that the user has read a room up to a place. It is said again after a reconnect if it may have been

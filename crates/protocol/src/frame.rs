@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Accepted, Item, Problem,
     command::{
-        Ban, ChangeProfile, ChangeRole, CreateRoom, Invite, Join, Leave, Login, LoginSecondFactor, Logout,
-        Mute, OpenDirect, Read, Refresh, Register, Remove, RenameRoom, SecondFactorAsked, Send, SetSlowMode,
-        Tokens, Unban, Unmute,
+        Ban, ChangeProfile, ChangeRole, CreateRoom, EraseRoom, Invite, Join, Leave, Login, LoginSecondFactor,
+        Logout, Mute, OpenDirect, Read, Refresh, Register, Remove, RenameRoom, SecondFactorAsked, Send,
+        SetSlowMode, Tokens, Unban, Unmute,
     },
     query::{Freshness, Query},
 };
@@ -91,6 +91,8 @@ pub enum ClientFrame {
     Unmute(Unmute),
     /// Slows a room down.
     SetSlowMode(SetSlowMode),
+    /// Erases a room.
+    EraseRoom(EraseRoom),
     /// Says something.
     Send(Send),
 }
@@ -125,6 +127,7 @@ impl ClientFrame {
         "mute",
         "unmute",
         "set_slow_mode",
+        "erase_room",
         "send",
     ];
 }

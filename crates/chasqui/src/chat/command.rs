@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Unmute(String),
     /// Have members of the open room post once in so many seconds.
     Slow(u32),
+    /// Erases the open room, whose name this should be.
+    Erase(String),
     /// Lists who is in the open conversation.
     Who,
     /// Shows the last messages of the open conversation.
@@ -81,6 +83,7 @@ pub(crate) const HELP: &str = "\
   /ban NAME [10m] [WHY]    put somebody out and keep them out; /unban NAME lifts it
   /mute NAME [10m] [WHY]   keep somebody from posting; /unmute NAME lifts it
   /slow 30s         have members post once in 30 s; /slow off ends it
+  /erase NAME       erase the open room, NAME, for good: nobody reads again what was said there
   /who              who is in the open room
   /history [N]      the last N messages
   /leave            leave the open room
@@ -134,6 +137,7 @@ fn command(word: &str, argument: &str) -> Result<Command, String> {
             let wrong = || "/slow takes a time like 30s or 5m, or off".to_owned();
             seconds.map(Command::Slow).ok_or_else(wrong)
         }
+        "erase" => needed("the name of the open room, as a sign that you mean it").map(Command::Erase),
         "who" => Ok(Command::Who),
         "history" if argument.is_empty() => Ok(Command::History(HISTORY)),
         "history" => match argument.parse() {
@@ -196,6 +200,8 @@ mod tests {
         assert_eq!(parse("/slow 30s"), command(Command::Slow(30)));
         assert_eq!(parse("/slow 5m"), command(Command::Slow(300)));
         assert_eq!(parse("/slow off"), command(Command::Slow(0)));
+        assert_eq!(parse("/erase Old Plaza"), command(Command::Erase("Old Plaza".to_owned())));
+        assert!(matches!(parse("/erase"), Typed::Wrong(_)), "not without its name");
         assert!(matches!(parse("/slow"), Typed::Wrong(_)) && matches!(parse("/slow 30"), Typed::Wrong(_)));
         assert_eq!(parse("/mute ana"), mute(None, None));
         assert_eq!(parse("/mute ana 10m"), mute(Some(600_000), None));

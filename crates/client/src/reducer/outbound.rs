@@ -160,6 +160,7 @@ impl Key {
             ClientFrame::Mute(command) => command.id,
             ClientFrame::Unmute(command) => command.id,
             ClientFrame::SetSlowMode(command) => command.id,
+            ClientFrame::EraseRoom(command) => command.id,
             ClientFrame::Send(command) => command.id,
             ClientFrame::Hello(_)
             | ClientFrame::Renew(_)

@@ -66,6 +66,7 @@ pub(super) fn command_of(frame: &ClientFrame) -> Option<Forward> {
         F::Ban(c) => accepted(c.id, "ban", raw(c)),
         F::Unban(c) => accepted(c.id, "unban", raw(c)),
         F::SetSlowMode(c) => accepted(c.id, "set_slow_mode", raw(c)),
+        F::EraseRoom(c) => accepted(c.id, "erase_room", raw(c)),
         F::Mute(c) => accepted(c.id, "mute", raw(c)),
         F::Unmute(c) => accepted(c.id, "unmute", raw(c)),
         F::Send(c) => {

@@ -52,6 +52,7 @@ impl Session {
             Command::Mute(sanction) => self.sanction(sanction, false).await,
             Command::Unban(name) => self.pardon(name, true).await,
             Command::Slow(seconds) => self.slow(seconds).await,
+            Command::Erase(name) => self.erase(name).await,
             Command::Unmute(name) => self.pardon(name, false).await,
             Command::Who => self.who().await,
             Command::History(count) => self.history(count).await,
@@ -136,10 +137,7 @@ impl Session {
     }
 
     async fn sanction(&mut self, sanction: Sanction, ban: bool) -> Result<(), ClientError> {
-        let Some(room) = self.open.as_ref().map(|open| open.room) else {
-            self.screen.show("Open the room first.");
-            return Ok(());
-        };
+        let Some(room) = self.open_room() else { return Ok(()) };
         let Sanction { name, ms, reason } = sanction;
         let user = self.client.user_by_name(name).await?.user;
         let until = ms.map(|ms| self.client.now().plus_millis(ms));
@@ -152,10 +150,7 @@ impl Session {
     }
 
     async fn pardon(&mut self, name: String, ban: bool) -> Result<(), ClientError> {
-        let Some(room) = self.open.as_ref().map(|open| open.room) else {
-            self.screen.show("Open the room first.");
-            return Ok(());
-        };
+        let Some(room) = self.open_room() else { return Ok(()) };
         let user = self.client.user_by_name(name).await?.user;
         if ban {
             self.client.unban(room, user).await?;
@@ -165,20 +160,29 @@ impl Session {
         Ok(())
     }
 
-    async fn slow(&mut self, seconds: u32) -> Result<(), ClientError> {
-        let Some(room) = self.open.as_ref().map(|open| open.room) else {
+    /// The open room; says so where there is none.
+    fn open_room(&self) -> Option<RoomId> {
+        let room = self.open.as_ref().map(|open| open.room);
+        if room.is_none() {
             self.screen.show("Open the room first.");
-            return Ok(());
-        };
+        }
+        room
+    }
+
+    async fn erase(&mut self, name: String) -> Result<(), ClientError> {
+        let Some(room) = self.open_room() else { return Ok(()) };
+        self.client.erase_room(room, name, None).await?;
+        Ok(())
+    }
+
+    async fn slow(&mut self, seconds: u32) -> Result<(), ClientError> {
+        let Some(room) = self.open_room() else { return Ok(()) };
         self.client.set_slow_mode(room, seconds).await?;
         Ok(())
     }
 
     async fn who(&mut self) -> Result<(), ClientError> {
-        let Some(room) = self.open.as_ref().map(|open| open.room) else {
-            self.screen.show("Open the room first.");
-            return Ok(());
-        };
+        let Some(room) = self.open_room() else { return Ok(()) };
         let members = self.client.members(room, None).await?;
         let now = self.client.now();
         for member in &members.members {
