@@ -1,18 +1,21 @@
 //! Somebody is erased: their words, for everybody who was there, at once and in whatever is folded anew, whatever dies
 //! meanwhile.
 
+use std::time::Duration;
+
 use chasqui_bus::{
     BusRole,
     keys::KeyBuckets,
     kv::{Bucket, Name},
 };
-use chasqui_client::Event;
+use chasqui_client::{ClientError, Event};
 use chasqui_crypto::{KeyRecord, KeyStore as _, Owner};
+use chasqui_events::RoomId;
 use chasqui_protocol::{
     Code, Happening, Item,
     query::{Freshness, History, Page},
 };
-use chasqui_testkit::{Checker, Layout, Person, Role, Stack, eventually, within};
+use chasqui_testkit::{Checker, Layout, Load, Person, Role, Sent, Stack, eventually, within};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -26,11 +29,7 @@ fn said(items: &[Item]) -> Vec<(String, bool)> {
 }
 
 /// What query-api answers to somebody, in whatever version of the views is read.
-async fn history_over_http(
-    stack: &Stack,
-    person: &Person,
-    room: chasqui_events::RoomId,
-) -> Vec<(String, bool)> {
+async fn history_over_http(stack: &Stack, person: &Person, room: RoomId) -> Vec<(String, bool)> {
     let url = stack.url(Role::QueryApi, &format!("/v1/rooms/{room}/messages"));
     let answer = stack.http().get(url).bearer_auth(person.token().await).send().await.unwrap();
     said(&answer.json::<History>().await.unwrap().items)
@@ -45,6 +44,14 @@ async fn erase_oneself(stack: &Stack, token: &str) -> reqwest::Result<reqwest::R
         .json(&body)
         .send()
         .await
+}
+
+async fn erase_room(stack: &Stack, owner: &Person, room: RoomId) -> reqwest::Result<reqwest::Response> {
+    let conversation = owner.client.conversation(room, Freshness::Any).await.unwrap();
+    let body =
+        json!({"id": chasqui_client::Ids::default().command(), "room": room, "name": conversation.name});
+    let url = stack.url(Role::CommandApi, "/v1/commands/erase_room");
+    stack.http().post(url).bearer_auth(owner.token().await).json(&body).send().await
 }
 
 /// Runs the operator's program to its end; what it says, or complains.
@@ -148,6 +155,81 @@ async fn a_killed_erasure_is_finished_by_the_next_process() {
     assert!(cut_off > 0, "each erasure was done before its process could be killed");
 }
 
+/// Rooms and a person are erased while everybody talks, and the processes that erase are killed as soon as a request is
+/// written down. Nothing else is hurt: what was said elsewhere is there once, for everybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn erasures_under_load_hurt_nothing_else() {
+    let stack = Stack::with(Layout::process_per_role(1)).await;
+    let (ana, beto, carla) = (stack.user("ana").await, stack.user("beto").await, stack.user("carla").await);
+    let plaza = ana.room_with("plaza", &[&beto, &carla]).await;
+    let mut doomed = Vec::new();
+    for number in 0..3 {
+        doomed.push(ana.room_with(&format!("room-{number}"), &[&beto]).await);
+    }
+    let mut talkers = vec![(&ana, plaza), (&beto, plaza), (&carla, plaza)];
+    talkers.extend(doomed.iter().flat_map(|room| [(&ana, *room), (&beto, *room)]));
+    let load = Load::start(&talkers, Duration::from_millis(100));
+
+    let core = stack.bus(BusRole::CommandApi).await;
+    let (ledger, keys) = (Bucket::open(core.clone(), Name::Erasures), KeyBuckets::open(core));
+    let is_done = async |owner: Owner| {
+        let entry = ledger.get(&owner.to_string()).await.unwrap()?;
+        Some(serde_json::from_slice::<Value>(&entry.value).unwrap()["done_at"].is_i64())
+    };
+    let mut cut_off = 0;
+    let mut erase = async |owner: Owner, process: &str| {
+        load.acked_further(30).await;
+        let asked = async {
+            // Cut off, mostly.
+            drop(match owner {
+                Owner::Room(room) => erase_room(&stack, &ana, room).await,
+                Owner::User(_) => erase_oneself(&stack, &carla.token().await).await,
+            });
+        };
+        let killed = async {
+            while is_done(owner).await.is_none() {}
+            stack.process(process).kill_9();
+        };
+        within("the request to be written down", async { tokio::join!(asked, killed) }).await;
+        cut_off += usize::from(is_done(owner).await == Some(false));
+        stack.process(process).restart().await;
+        eventually("the erasure to be finished", async || match is_done(owner).await {
+            Some(true) => Ok(()),
+            other => Err(format!("{owner}: {other:?}")),
+        })
+        .await;
+    };
+    for room in &doomed {
+        erase(Owner::Room(*room), "command-api").await;
+    }
+    erase(Owner::User(carla.id), "auth").await;
+    for owner in doomed.iter().map(|room| Owner::Room(*room)) {
+        let record = keys.get(owner).await.unwrap().unwrap().record;
+        assert!(matches!(record, KeyRecord::Destroyed { .. }), "{record:?}");
+    }
+    assert!(cut_off > 0, "each erasure was done before its process could be killed");
+
+    load.acked_further(30).await;
+    let sent = load.stop().await;
+    let late = |message: &&Sent| {
+        let refused = message.outcome.as_ref().err().and_then(ClientError::problem);
+        refused.is_some_and(|problem| problem.code == Code::RoomErased)
+    };
+    assert!(sent.iter().filter(late).count() > 10, "there was talk in the rooms when they were erased");
+    Checker::new().sent(sent).seen_by(&[&ana, &beto]).check(&stack).await;
+    for room in doomed {
+        let history = ana.client.history(room, Page::Newest, None, Freshness::Latest).await.unwrap();
+        let said = said(&history.items);
+        assert!(!said.is_empty() && said.iter().all(|message| *message == (String::new(), true)), "{said:?}");
+    }
+    let history = ana.client.history(plaza, Page::Newest, None, Freshness::Latest).await.unwrap();
+    let of_carla = |item: &&Item| item.by == carla.id;
+    let (hers, theirs): (Vec<Item>, Vec<Item>) =
+        history.items.iter().cloned().partition(|item| of_carla(&item));
+    assert!(said(&hers).iter().all(|(body, erased)| body.is_empty() && *erased), "{hers:?}");
+    assert!(said(&theirs).iter().all(|(body, erased)| !body.is_empty() && !erased), "{theirs:?}");
+}
+
 /// A room is erased: for everybody in it, at once and in what is folded anew; nothing is said in it any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_erased_room_is_closed_and_holds_tombstones() {
@@ -164,10 +246,9 @@ async fn an_erased_room_is_closed_and_holds_tombstones() {
     .await;
     let mark = beto.events().len();
 
-    let body = json!({"id": chasqui_client::Ids::default().command(), "room": room, "name": "weavers"});
-    let url = stack.url(Role::CommandApi, "/v1/commands/erase_room");
-    let answer = stack.http().post(url).bearer_auth(ana.token().await).json(&body).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    let another = ana.client.erase_room(room, "spinners".to_owned(), None).await.unwrap_err();
+    assert_eq!(another.problem().unwrap().code, Code::AnotherName);
+    ana.client.erase_room(room, "weavers".to_owned(), None).await.unwrap();
     let told =
         |event: &Event| matches!(event, Event::Item(item) if matches!(item.what, Happening::Erased { .. }));
     beto.seen.after(mark, "being told of the erasure", told).await;

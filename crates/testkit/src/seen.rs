@@ -34,6 +34,12 @@ impl Message {
             _ => None,
         }
     }
+
+    /// Whether its words were erased: nobody says nothing.
+    #[must_use]
+    pub const fn is_erased(&self) -> bool {
+        self.body.is_empty()
+    }
 }
 
 /// Everything a client told its application, from its start. Cheap to clone.

@@ -27,7 +27,7 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct ExpectedRoom {
     pub(super) entries: Vec<Entry>,
-    /// Author and id of messages whose author was not a member any more, or muted.
+    /// Author and id of messages whose author was not a member any more, or muted; or whose room was erased.
     pub(super) void: HashSet<(UserId, CommandId)>,
     /// Places of messages that had been stored before.
     pub(super) repeated: HashSet<Seq>,
@@ -39,6 +39,7 @@ pub(super) struct ExpectedRoom {
     ids: HashSet<(UserId, CommandId)>,
     /// Who may not post, and until when.
     mutes: HashMap<UserId, Option<Timestamp>>,
+    erased: bool,
 }
 
 impl ExpectedRoom {
@@ -62,6 +63,16 @@ impl ExpectedRoom {
             seq >= entered.unwrap_or(0) && memberships.iter().any(within)
         };
         self.entries.iter().filter(|entry| inside(entry.seq)).cloned().collect()
+    }
+
+    /// Takes out of what a client saw the words that were erased since.
+    pub(super) fn forget_erased(&self, seen: &mut [Entry]) {
+        let words =
+            |entry: &Entry| entry.message.as_ref().is_some_and(Message::is_erased).then_some(entry.seq);
+        let erased: HashSet<Seq> = self.entries.iter().filter_map(words).collect();
+        for entry in seen.iter_mut().filter(|entry| erased.contains(&entry.seq)) {
+            entry.message.iter_mut().for_each(|message| message.body.clear());
+        }
     }
 
     /// Whether the entry tells somebody of an invitation of theirs, or its end: it comes unless it is overtaken by
@@ -117,8 +128,8 @@ impl ExpectedRoom {
             RoomEvent::Renamed(_)
             | RoomEvent::MemberRoleChanged(_)
             | RoomEvent::MemberUnbanned(_)
-            | RoomEvent::SlowModeChanged(_)
-            | RoomEvent::Erased(_) => {}
+            | RoomEvent::SlowModeChanged(_) => {}
+            RoomEvent::Erased(_) => self.erased = true,
         }
         self.entries.push(Entry { seq, message: None });
     }
@@ -127,7 +138,7 @@ impl ExpectedRoom {
         let muted = self.mutes.get(&by).is_some_and(|until| until.is_none_or(|until| at < until));
         if !self.ids.insert((by, id)) {
             self.repeated.insert(seq);
-        } else if self.is_member(by) && !muted {
+        } else if self.is_member(by) && !muted && !self.erased {
             let message = Message { seq, by, id, body };
             self.entries.push(Entry { seq, message: Some(message) });
         } else {
