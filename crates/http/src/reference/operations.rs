@@ -46,6 +46,8 @@ fn name(method: &str, path: &str) -> String {
     words.filter(|word| !word.is_empty()).fold(method.to_owned(), |name, word| format!("{name}_{word}"))
 }
 
+/// Gives the problems that are told their media type, and adds those that any operation of its kind can meet. Together they
+/// are all that it answers: a test holds the program to it.
 fn problems(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
@@ -55,15 +57,31 @@ fn problems(operation: &mut Operation) {
             response.content.insert(PROBLEM.to_owned(), content);
         }
     }
-    let mut limited = Response::new("`too-many`: a limit is reached; `retry-after` says for how long");
-    let schema = Ref::from_schema_name(Problem::name());
-    limited.content.insert(PROBLEM.to_owned(), RefOr::T(Content::new(Some(schema))));
-    operation.responses.responses.entry("429".to_owned()).or_insert(RefOr::T(limited));
-    let mut other =
-        Response::new("Any other problem; its `code` says which, its `type` leads to a page about it");
-    let schema = Ref::from_schema_name(Problem::name());
-    other.content.insert(PROBLEM.to_owned(), RefOr::T(Content::new(Some(schema))));
-    operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(other));
+    let has_body = operation.request_body.is_some();
+    let has_input = has_body || operation.parameters.as_ref().is_some_and(|all| !all.is_empty());
+    let is_secured = operation.security.as_ref().is_some_and(|all| !all.is_empty());
+    for (applies, status, description) in [
+        (has_input, "400", "`malformed`, `size`, `characters`: `detail` says what is wrong"),
+        (is_secured, "401", "`unauthorized`: this needs a valid access token"),
+        (is_secured || has_body, "403", "`forbidden`: the token does not allow it; `csrf` in cookie mode"),
+        (has_body, "413", "`too-large`: the body is longer than bodies may be"),
+        (has_body, "415", "`unsupported-media-type`: send `application/json`"),
+        (true, "429", "`too-many`: a limit is reached; `retry-after` says for how long"),
+        (true, "500", "`internal`: a defect of the server, which it has logged"),
+        (
+            true,
+            "503",
+            "`unavailable`: what this needs does not answer now; try again, a command with the same id",
+        ),
+        (has_body, "504", "`unknown`: it may have happened; send the same again, with the same id"),
+    ] {
+        if applies {
+            let mut problem = Response::new(description);
+            let schema = Ref::from_schema_name(Problem::name());
+            problem.content.insert(PROBLEM.to_owned(), RefOr::T(Content::new(Some(schema))));
+            operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(problem));
+        }
+    }
 }
 
 #[cfg(test)]
