@@ -1,9 +1,10 @@
 //! Answers that are lost on the way: the message is recorded, and nobody is told (reliability: acks dropped in a
 //! proxy, retries inside the dedupe window).
 
-use chasqui_protocol::{Code, Problem, command::Send};
+use chasqui_protocol::{Accepted, Code, Problem, command::Send};
 use chasqui_testkit::{Checker, Layout, Person, Role, Rule, Sent, Stack};
 use pretty_assertions::assert_eq;
+use serde_json::json;
 
 fn layout() -> Layout {
     // Short, so that what is unknown is tried again soon and often: within its time an append has seven attempts.
@@ -104,10 +105,47 @@ async fn over_http_the_caller_is_told_and_repeats() {
 
     let answer = post(&Send { retry: true, ..command.clone() }).await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
-    let accepted: chasqui_protocol::Accepted = answer.json().await.unwrap();
+    let accepted: Accepted = answer.json().await.unwrap();
     let seen = beto.sees_message(room, "once").await;
     assert_eq!(accepted.position.map(|position| position.seq), Some(seen.seq));
     let sent = Sent { room, author: ana.id, id: command.id, body: command.body, outcome: Ok(accepted) };
     let report = Checker::new().sent(vec![sent]).seen_by(&[&ana, &beto]).check(&stack).await;
+    assert_eq!((report.standing, report.repeated), (1, 0));
+}
+
+/// What was recorded is not refused afterwards: the answer is lost, its author is put out, and then the message is repeated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_be_refused_by_now_gets_the_first_answer() {
+    let layout = Layout::empty()
+        .process("core", &[Role::Auth, Role::QueryApi, Role::Projector, Role::CommandApi])
+        .edges(1)
+        .set("nats.ack_timeout_ms", 300)
+        .set("commands.timeout_ms", 500)
+        .lossy_nats("edge-1");
+    let stack = Stack::with(layout).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let room = ana.room_with("weavers", &[&beto]).await;
+    stack.lossy("edge-1").lose(Rule::command_answers(usize::MAX));
+    let answer = beto.client.submit_message(room, "once", vec![]).await.unwrap();
+    let id = answer.id();
+    ana.sees_message(room, "once").await;
+
+    let post = async |command: &str, person: &Person, body: serde_json::Value| {
+        let url = stack.url(Role::CommandApi, &format!("/v1/commands/{command}"));
+        stack.http().post(url).bearer_auth(person.token().await).json(&body).send().await.unwrap()
+    };
+    let ban = json!({"id": ana.client.new_id(), "room": room, "user": beto.id});
+    assert_eq!(post("ban", &ana, ban).await.status(), 200);
+    let again = |retry: bool| json!({"id": id, "room": room, "body": "once", "retry": retry});
+    assert_eq!(post("send", &beto, again(false)).await.status(), 404, "there is no such room for them");
+    let told: Accepted = post("send", &beto, again(true)).await.json().await.unwrap();
+    let unsaid = json!({"id": beto.client.new_id(), "room": room, "body": "twice", "retry": true});
+    assert_eq!(post("send", &beto, unsaid).await.status(), 404, "nobody has recorded that");
+
+    stack.lossy("edge-1").lose(Rule::none());
+    let outcome = chasqui_testkit::within("the answer to a repetition", answer.wait()).await;
+    assert_eq!(outcome.as_ref().unwrap().position, told.position);
+    let sent = Sent { room, author: beto.id, id, body: "once".to_owned(), outcome };
+    let report = Checker::new().sent(vec![sent]).seen_by(&[&ana]).check(&stack).await;
     assert_eq!((report.standing, report.repeated), (1, 0));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Extension, extract::FromRef};
-use chasqui_auth::{Identity, Verifier};
+use chasqui_auth::Verifier;
 use chasqui_events::{CommandId, RoomId, UserId};
 use chasqui_protocol::{Accepted, Problem};
 use futures::future::BoxFuture;
@@ -17,12 +17,10 @@ use crate::{
     service::CommandApi,
 };
 
-/// Looks for a message (caller, author, room, id) that was sent before, in the projections: the answer that its
+/// Looks for a message (author, room, id) that was sent before, in the projections: the answer that its
 /// send got, or nothing when it was never recorded.
 pub type FindSent = Arc<
-    dyn Fn(Identity, UserId, RoomId, CommandId) -> BoxFuture<'static, Result<Option<Accepted>, Problem>>
-        + Send
-        + Sync,
+    dyn Fn(UserId, RoomId, CommandId) -> BoxFuture<'static, Result<Option<Accepted>, Problem>> + Send + Sync,
 >;
 
 impl FromRef<CommandApi> for Verifier {

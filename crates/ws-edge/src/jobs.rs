@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chasqui_auth::Identity;
+use chasqui_auth::{Identity, Scope};
 use chasqui_bus::command::{self, Call, CommandError, Reply as WireReply};
 use chasqui_events::UserId;
 use chasqui_protocol::{
@@ -39,9 +39,24 @@ pub(crate) async fn forward(edge: Arc<Edge>, connection: Arc<Connection>, forwar
 }
 
 async fn ask(edge: &Edge, connection: &Connection, forward: Forward) -> Result<ServerFrame, Problem> {
-    if let Some(accepted) = sent_before(edge, connection, &forward).await? {
+    let is_late = || chasqui_events::message::may_repeat(forward.id, edge.clock.now());
+    if forward.retry_of.is_some()
+        && is_late()
+        && let Some(accepted) = sent_before(edge, connection, &forward).await?
+    {
         return Ok(ServerFrame::Ok { id: forward.id, accepted });
     }
+    match command(edge, connection, &forward).await {
+        // What is refused now may have been recorded when it was asked for first.
+        Err(problem) if forward.retry_of.is_some() && !problem.code.worth_a_retry() => {
+            let before = sent_before(edge, connection, &forward).await?;
+            before.map(|accepted| ServerFrame::Ok { id: forward.id, accepted }).ok_or(problem)
+        }
+        answered => answered,
+    }
+}
+
+async fn command(edge: &Edge, connection: &Connection, forward: &Forward) -> Result<ServerFrame, Problem> {
     let token = connection.token();
     let timeout = edge.settings.command_timeout;
     let call = Call {
@@ -64,18 +79,15 @@ async fn ask(edge: &Edge, connection: &Connection, forward: Forward) -> Result<S
     }
 }
 
-/// A message that may have been stored before, too long ago for the broker to know: the read model knows.
+/// The answer that a repeated message got when it was recorded, if it was: the read model knows.
 async fn sent_before(
     edge: &Edge,
     connection: &Connection,
     forward: &Forward,
 ) -> Result<Option<Accepted>, Problem> {
-    let (Some(retry), Some(caller)) = (forward.retry_of, connection.user()) else { return Ok(None) };
-    let now = edge.clock.now();
-    if !chasqui_events::message::may_repeat(forward.id, now) {
-        return Ok(None);
-    }
-    edge.reader.find_sent(retry.author.unwrap_or(caller), retry.room, forward.id).await
+    let (Some(retry), Some(caller)) = (forward.retry_of, connection.identity()) else { return Ok(None) };
+    let author = retry.author.filter(|_| caller.may(Scope::Import)).unwrap_or(caller.user);
+    edge.reader.find_sent(author, retry.room, forward.id).await
 }
 
 fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R, Problem> {

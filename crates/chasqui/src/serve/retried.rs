@@ -31,7 +31,7 @@ pub(super) async fn find_sent(
     let (settings, bounds) = (model_settings(process.config), Bounds::new(process.config));
     let (secrets, rates) = (Secrets { keyring, names: None }, process.rates.clone());
     let projections = Arc::new(Projections { model, settings, log, secrets, bounds, rates });
-    Ok(Some(Arc::new(move |_, author, room, id| {
+    Ok(Some(Arc::new(move |author, room, id| {
         let projections = Arc::clone(&projections);
         Box::pin(async move { projections.reader().await?.find_sent(author, room, id).await })
     })))

@@ -49,16 +49,26 @@ pub(crate) async fn endpoint(
     caller: Caller,
     Json(command): Json<Send>,
 ) -> Result<Json<Accepted>, Refusal> {
-    if let Some(find_sent) = find_sent.filter(|_| command.retry && may_repeat(command.id, now())) {
+    let (room, id) = (command.room, command.id);
+    let Some(find_sent) = find_sent.filter(|_| command.retry) else {
+        return Ok(Json(api.0.in_time("send", Box::pin(handle(&api.0, &caller, command))).await?));
+    };
+    let author = Authorship::of(&caller, id, command.on_behalf, now())?.by;
+    if may_repeat(id, now()) {
         // A look-up costs more than a message.
-        api.0.rates.send(caller.account(), command.room)?;
-        let author = command.on_behalf.map_or(caller.identity.user, |on_behalf| on_behalf.user);
+        api.0.rates.send(caller.account(), room)?;
         // The broker has forgotten ids as old as this one: only the projection can tell.
-        if let Some(sent) = find_sent(caller.identity, author, command.room, command.id).await? {
+        if let Some(sent) = find_sent(author, room, id).await? {
             return Ok(Json(sent));
         }
     }
-    Ok(Json(api.0.in_time("send", Box::pin(handle(&api.0, &caller, command))).await?))
+    match api.0.in_time("send", Box::pin(handle(&api.0, &caller, command))).await {
+        // What is refused now may have been recorded when it was asked for first.
+        Err(problem) if !problem.code.worth_a_retry() => {
+            Ok(Json(find_sent(author, room, id).await?.ok_or(problem)?))
+        }
+        answered => Ok(Json(answered?)),
+    }
 }
 
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Send) -> Result<Accepted, Problem> {

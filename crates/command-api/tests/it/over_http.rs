@@ -100,7 +100,7 @@ async fn a_retry_of_an_old_id_is_looked_up_before_it_is_sent_again() {
     let asked = Arc::new(AtomicUsize::new(0));
     let position = Position { partition: Partition::from_low_bits(0), seq: 4711 };
     let counter = Arc::clone(&asked);
-    let find_sent: FindSent = Arc::new(move |_, _, _, _| {
+    let find_sent: FindSent = Arc::new(move |_, _, _| {
         counter.fetch_add(1, Relaxed);
         Box::pin(async move { Ok(Some(Accepted { position: Some(position), ..Accepted::default() })) })
     });
