@@ -89,9 +89,11 @@ async fn an_export_is_for_whoever_has_just_logged_in_and_not_for_ever() {
         matches!(&refused, ExportError::Api(error) if error.code() == Some(Code::ProofNeeded)),
         "{refused}"
     );
-    let url = stack.url(Role::QueryApi, "/v1/me/export");
-    let asked = stack.http().get(&url).bearer_auth(ana.token().await).send().await.unwrap();
-    assert_eq!(asked.status(), 403, "each part asks for it");
+    for (role, part) in [(Role::Auth, "/v1/me/export/account"), (Role::QueryApi, "/v1/me/export")] {
+        let asked =
+            stack.http().get(stack.url(role, part)).bearer_auth(ana.token().await).send().await.unwrap();
+        assert_eq!(asked.status(), 403, "each part asks for it: {part}");
+    }
     drop(stack);
 
     let layout =
