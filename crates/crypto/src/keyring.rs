@@ -212,7 +212,7 @@ impl Keyring {
             Err(KeyError::Absent(_)) => {}
             other => return other,
         }
-        let record = KeyRecord::Epochs(vec![self.epoch(owner, 1, now).await?]);
+        let record = KeyRecord::Epochs(vec![self.epoch(owner, first_epoch(now), now).await?]);
         match self.store.put(owner, &record, None).await {
             // Somebody else was faster: theirs it is.
             Ok(()) | Err(StoreError::Conflict) => self.ring(owner).await,
@@ -369,6 +369,12 @@ impl Rings {
     fn destroyed(&self) -> bool {
         self.user.is_destroyed() || self.room.as_ref().is_some_and(|room| room.is_destroyed())
     }
+}
+
+/// The number of a first key: its moment, in unix seconds. So one that is made because the first was lost has another number,
+/// and the two can be brought together when a copy of the lost one is restored.
+fn first_epoch(now: Timestamp) -> u32 {
+    u32::try_from(now.millis() / 1000).unwrap_or_default().max(1)
 }
 
 fn opened(key: &Derived, place: &Place, head: &Head, bytes: &[u8]) -> Opened {

@@ -16,6 +16,8 @@ use crate::{
 use memory::Memory;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
+/// The number of keys that are made now.
+const FIRST: u32 = 1_800_000_000;
 const LIFE: Life = Life { time: Duration::from_mins(5), number: 1000 };
 
 fn room(n: u8) -> RoomId {
@@ -60,8 +62,9 @@ impl World {
     }
 }
 
+/// Which of its room's keys something is sealed with, counted from 1.
 fn epoch_of(sealed: &Sealed) -> u32 {
-    Head::read(sealed).unwrap().0.room_epoch
+    Head::read(sealed).unwrap().0.room_epoch - FIRST + 1
 }
 
 #[tokio::test]
@@ -83,16 +86,16 @@ async fn a_body_opens_in_its_own_room_message_author_and_epoch_only() {
     writer.seal(&body(2, 1, 2), "so that room 2 has a key", NOW).await.unwrap();
     let keyring = writer.keyring();
     for owner in [Owner::Room(room(1)), Owner::User(user(1))] {
-        keyring.advance(owner, 1, NOW).await.unwrap();
+        keyring.advance(owner, FIRST, NOW).await.unwrap();
     }
     for (what, place) in [("room", body(2, 1, 1)), ("message", body(1, 2, 1)), ("author", body(1, 1, 2))] {
         assert_eq!(keyring.open(&place, &sealed).await, Ok(Opened::Damaged), "another {what}");
     }
     for epoch in [1, 5] {
         // The bytes of the two epochs: the second key exists, a third does not.
-        for n in [2, 3, 0] {
+        for n in [FIRST + 1, FIRST + 2, 0] {
             let mut bytes = sealed.as_bytes().to_vec();
-            bytes[epoch + 3] = n;
+            bytes[epoch..epoch + 4].copy_from_slice(&n.to_be_bytes());
             let moved = Sealed::new(bytes);
             assert_eq!(keyring.open(&body(1, 1, 1), &moved).await, Ok(Opened::Damaged), "epoch {n}");
         }
@@ -171,13 +174,10 @@ async fn what_is_ready_to_seal_is_dropped_with_its_keys() {
         let sealed = writer.seal(&body(1, id, 1), "hola", NOW).await.unwrap();
         assert_eq!(reader.open(&body(1, id, 1), &sealed).await, Ok(text("hola")));
     }
-    let ring = writer.keyring().advance(Owner::Room(room(1)), 1, NOW).await.unwrap();
-    let (newest, _) = ring.current().unwrap();
-    assert_eq!(
-        epoch_of(&writer.seal(&body(1, 4, 1), "hola", NOW).await.unwrap()),
-        newest,
-        "with the new key"
-    );
+    let ring = writer.keyring().advance(Owner::Room(room(1)), FIRST, NOW).await.unwrap();
+    assert_eq!(ring.current().unwrap().0, FIRST + 1);
+    let next = writer.seal(&body(1, 4, 1), "hola", NOW).await.unwrap();
+    assert_eq!(epoch_of(&next), 2, "with the new key");
     writer.keyring().bury(Owner::User(user(1))).await;
     let refused = writer.seal(&body(1, 5, 1), "hola", NOW).await;
     assert_eq!(refused, Err(SealError::Destroyed(Owner::User(user(1)))), "as soon as it is heard of");
@@ -254,7 +254,7 @@ async fn a_reader_finds_an_epoch_that_is_newer_than_what_it_has_at_hand() {
     let before = writer.seal(&body(1, 1, 1), "before", NOW).await.unwrap();
     assert_eq!(reader.open(&body(1, 1, 1), &before).await, Ok(text("before")));
     for owner in [Owner::Room(room(1)), Owner::User(user(1))] {
-        writer.keyring().advance(owner, 1, NOW).await.unwrap();
+        writer.keyring().advance(owner, FIRST, NOW).await.unwrap();
     }
     let after = writer.seal(&body(1, 2, 1), "after", NOW).await.unwrap();
     assert_eq!(epoch_of(&after), 2);

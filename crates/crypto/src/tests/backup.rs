@@ -68,7 +68,32 @@ async fn nobody_comes_back_whom_one_of_the_ledgers_names_or_whose_key_was_destro
 }
 
 #[tokio::test]
-async fn a_key_that_was_made_in_place_of_a_lost_one_stays_and_is_told() {
+async fn a_lost_key_comes_back_beside_the_one_that_was_made_in_its_place() {
+    let world = World::new();
+    let before = world.sealer(9).await.seal(&body(1, 1, 1), "before", NOW).await.unwrap();
+    let backup = copy(&world).await;
+    let owners = [Owner::User(user(1)), Owner::Room(room(1))];
+    for owner in owners {
+        world.store.lose(owner);
+    }
+    // People go on: for all that the processes know, these have no keys yet.
+    let later = NOW.plus_millis(60_000);
+    let keyring = world.process();
+    keyring.ensure(owners[0], later).await.unwrap();
+    let meanwhile = Sealer::new(keyring, 9).seal(&body(1, 2, 1), "meanwhile", later).await.unwrap();
+    for kind in OwnerKind::ALL {
+        let done = restored(&world, &backup, kind, &[]).await;
+        assert_eq!((done.restored, done.conflicting), (1, 0), "{kind:?}");
+    }
+    let reader = world.process();
+    assert_eq!(reader.open(&body(1, 1, 1), &before).await, Ok(text("before")));
+    assert_eq!(reader.open(&body(1, 2, 1), &meanwhile).await, Ok(text("meanwhile")));
+    let after = Sealer::new(world.process(), 9).seal(&body(1, 3, 1), "after", later).await.unwrap();
+    assert_eq!(epoch_of(&after), epoch_of(&meanwhile), "the newest seals");
+}
+
+#[tokio::test]
+async fn two_keys_of_one_number_are_told() {
     let world = World::new();
     world.sealer(1).await;
     let owner = Owner::User(user(1));

@@ -73,8 +73,8 @@ pub(super) async fn restore(
         conflicting += done.conflicting;
     }
     if conflicting > 0 {
-        text += "cannot be restored: other keys were made after these were lost. What the lost ones sealed is lost; the next \
-                 time, restore before the processes are started\n";
+        text += "cannot be restored: another key was made in the very second in which the lost one was. What the lost ones \
+                 sealed is lost\n";
     }
     Ok((text, conflicting == 0))
 }
