@@ -2,10 +2,7 @@
 
 use bson::{Bson, Document, doc};
 use chasqui_domain::audit::{ActorName, Entry};
-use chasqui_events::{
-    Envelope, Fact, Seq, UserId, identity::IdentityEvent, message::MessageEvent, receipts::ReceiptEvent,
-    room::RoomEvent,
-};
+use chasqui_events::{Envelope, Fact, Seq, UserId};
 use chasqui_protocol::query::{Act, Operator};
 use futures::TryStreamExt as _;
 
@@ -23,32 +20,7 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, writes: &mut Writes) {
             let entry = Entry::told(seq, envelope.at, envelope.by, event);
             writes.push(Collection::Audit, stored::seq(seq), Write::Put(document(&entry)));
         }
-        Fact::Identity(
-            IdentityEvent::Registered(_)
-            | IdentityEvent::ProfileChanged(_)
-            | IdentityEvent::Renamed(_)
-            | IdentityEvent::CredentialChanged(_)
-            | IdentityEvent::SessionOpened(_)
-            | IdentityEvent::SessionRevoked(_)
-            | IdentityEvent::DirectClaimed(_),
-        )
-        | Fact::Message(MessageEvent::Posted(_))
-        | Fact::Receipt(ReceiptEvent::Moved(_))
-        | Fact::Room(
-            RoomEvent::Created(_)
-            | RoomEvent::Renamed(_)
-            | RoomEvent::MemberJoined(_)
-            | RoomEvent::MemberLeft(_)
-            | RoomEvent::MemberInvited(_)
-            | RoomEvent::MemberRemoved(_)
-            | RoomEvent::MemberRoleChanged(_)
-            | RoomEvent::MemberBanned(_)
-            | RoomEvent::MemberUnbanned(_)
-            | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_)
-            | RoomEvent::Erased(_),
-        ) => {}
+        Fact::Identity(_) | Fact::Message(_) | Fact::Receipt(_) | Fact::Room(_) => {}
     }
 }
 

@@ -1,10 +1,7 @@
 //! Directs: which room is the conversation of which pair.
 
 use bson::{Bson, Document, doc};
-use chasqui_events::{
-    Envelope, Fact, RoomId, UserId, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
-    receipts::ReceiptEvent, room::RoomEvent,
-};
+use chasqui_events::{Envelope, Fact, RoomId, UserId, identity::IdentityEvent};
 
 use super::Collection;
 use crate::{
@@ -30,36 +27,10 @@ pub(crate) fn apply(envelope: &Envelope<Fact>, writes: &mut Writes) {
             | IdentityEvent::SessionOpened(_)
             | IdentityEvent::SessionRevoked(_),
         )
-        | Fact::Account(
-            AccountEvent::RoleChanged(_)
-            | AccountEvent::Suspended(_)
-            | AccountEvent::Reinstated(_)
-            | AccountEvent::SessionsEnded(_)
-            | AccountEvent::Deactivated(_)
-            | AccountEvent::Reactivated(_)
-            | AccountEvent::ServiceCreated(_)
-            | AccountEvent::TokenIssued(_)
-            | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_)
-            | AccountEvent::Erased(_),
-        )
-        | Fact::Message(MessageEvent::Posted(_))
-        | Fact::Receipt(ReceiptEvent::Moved(_))
-        | Fact::Room(
-            RoomEvent::Created(_)
-            | RoomEvent::Renamed(_)
-            | RoomEvent::MemberJoined(_)
-            | RoomEvent::MemberLeft(_)
-            | RoomEvent::MemberInvited(_)
-            | RoomEvent::MemberRemoved(_)
-            | RoomEvent::MemberRoleChanged(_)
-            | RoomEvent::MemberBanned(_)
-            | RoomEvent::MemberUnbanned(_)
-            | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_)
-            | RoomEvent::Erased(_),
-        ) => {}
+        | Fact::Account(_)
+        | Fact::Message(_)
+        | Fact::Receipt(_)
+        | Fact::Room(_) => {}
     }
 }
 

@@ -12,9 +12,6 @@ use bson::{Bson, Document, doc};
 use chasqui_domain::room::Term;
 use chasqui_events::{
     Fact, RoomId, Seq, Timestamp, UserId,
-    account::AccountEvent,
-    identity::IdentityEvent,
-    message::MessageEvent,
     receipts::{Mark, ReceiptEvent},
     room::{Role, RoomEvent},
 };
@@ -113,29 +110,7 @@ pub(crate) fn apply(
             }
             0
         }
-        Fact::Message(MessageEvent::Posted(_))
-        | Fact::Identity(
-            IdentityEvent::Registered(_)
-            | IdentityEvent::ProfileChanged(_)
-            | IdentityEvent::Renamed(_)
-            | IdentityEvent::CredentialChanged(_)
-            | IdentityEvent::SessionOpened(_)
-            | IdentityEvent::SessionRevoked(_)
-            | IdentityEvent::DirectClaimed(_),
-        )
-        | Fact::Account(
-            AccountEvent::RoleChanged(_)
-            | AccountEvent::Suspended(_)
-            | AccountEvent::Reinstated(_)
-            | AccountEvent::SessionsEnded(_)
-            | AccountEvent::Deactivated(_)
-            | AccountEvent::Reactivated(_)
-            | AccountEvent::ServiceCreated(_)
-            | AccountEvent::TokenIssued(_)
-            | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_)
-            | AccountEvent::Erased(_),
-        ) => 0,
+        Fact::Message(_) | Fact::Identity(_) | Fact::Account(_) => 0,
     }
 }
 

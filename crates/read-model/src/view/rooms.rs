@@ -10,10 +10,7 @@ use bson::{Bson, Document, doc};
 use chasqui_domain::name;
 use chasqui_events::{
     Fact, Partition, RoomId, Seq, Timestamp, UserId,
-    account::AccountEvent,
-    identity::IdentityEvent,
     message::MessageEvent,
-    receipts::ReceiptEvent,
     room::{Kind, RoomEvent},
 };
 use chasqui_protocol::query::PublicRoom;
@@ -144,29 +141,7 @@ impl RoomDoc {
                 self.last = Some(Last { seq: fact.seq, at: fact.at(), by: fact.by() });
                 self.note_poster(fact.by())
             }
-            Fact::Receipt(ReceiptEvent::Moved(_))
-            | Fact::Identity(
-                IdentityEvent::Registered(_)
-                | IdentityEvent::ProfileChanged(_)
-                | IdentityEvent::Renamed(_)
-                | IdentityEvent::CredentialChanged(_)
-                | IdentityEvent::SessionOpened(_)
-                | IdentityEvent::SessionRevoked(_)
-                | IdentityEvent::DirectClaimed(_),
-            )
-            | Fact::Account(
-                AccountEvent::RoleChanged(_)
-                | AccountEvent::Suspended(_)
-                | AccountEvent::Reinstated(_)
-                | AccountEvent::SessionsEnded(_)
-                | AccountEvent::Deactivated(_)
-                | AccountEvent::Reactivated(_)
-                | AccountEvent::ServiceCreated(_)
-                | AccountEvent::TokenIssued(_)
-                | AccountEvent::TokenRevoked(_)
-                | AccountEvent::OperatorActed(_)
-                | AccountEvent::Erased(_),
-            ) => None,
+            Fact::Receipt(_) | Fact::Identity(_) | Fact::Account(_) => None,
         }
     }
 

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use bson::{Bson, Document, doc};
-use chasqui_events::{
-    Envelope, Fact, Seq, SessionId, account::AccountEvent, identity::IdentityEvent, message::MessageEvent,
-    receipts::ReceiptEvent, room::RoomEvent,
-};
+use chasqui_events::{Envelope, Fact, Seq, SessionId, identity::IdentityEvent};
 use futures::TryStreamExt as _;
 
 use super::Collection;
@@ -45,36 +42,10 @@ pub(crate) fn apply(seq: Seq, envelope: &Envelope<Fact>, changes: &mut Changes) 
             | IdentityEvent::CredentialChanged(_)
             | IdentityEvent::DirectClaimed(_),
         )
-        | Fact::Account(
-            AccountEvent::RoleChanged(_)
-            | AccountEvent::Suspended(_)
-            | AccountEvent::Reinstated(_)
-            | AccountEvent::SessionsEnded(_)
-            | AccountEvent::Deactivated(_)
-            | AccountEvent::Reactivated(_)
-            | AccountEvent::ServiceCreated(_)
-            | AccountEvent::TokenIssued(_)
-            | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_)
-            | AccountEvent::Erased(_),
-        )
-        | Fact::Message(MessageEvent::Posted(_))
-        | Fact::Receipt(ReceiptEvent::Moved(_))
-        | Fact::Room(
-            RoomEvent::Created(_)
-            | RoomEvent::Renamed(_)
-            | RoomEvent::MemberJoined(_)
-            | RoomEvent::MemberLeft(_)
-            | RoomEvent::MemberInvited(_)
-            | RoomEvent::MemberRemoved(_)
-            | RoomEvent::MemberRoleChanged(_)
-            | RoomEvent::MemberBanned(_)
-            | RoomEvent::MemberUnbanned(_)
-            | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_)
-            | RoomEvent::Erased(_),
-        ) => {}
+        | Fact::Account(_)
+        | Fact::Message(_)
+        | Fact::Receipt(_)
+        | Fact::Room(_) => {}
     }
 }
 

@@ -9,10 +9,7 @@ use std::collections::HashMap;
 use bson::{Bson, Document, doc};
 use chasqui_events::{
     CommandId, Fact, RoomId, Sealed, Seq, Text, Timestamp, UserId,
-    account::AccountEvent,
-    identity::IdentityEvent,
     message::MessageEvent,
-    receipts::ReceiptEvent,
     room::{MemberBanned, MemberMuted, RoomEvent},
 };
 use chasqui_protocol::{Happening, Item};
@@ -74,29 +71,7 @@ pub(crate) fn entry(fact: &Entry<'_>) -> Option<StoredItem> {
             Happening::SlowModeChanged { seconds: changed.seconds }
         }
         Fact::Room(RoomEvent::Erased(erased)) => Happening::Erased { reason: erased.reason.clone() },
-        Fact::Receipt(ReceiptEvent::Moved(_))
-        | Fact::Identity(
-            IdentityEvent::Registered(_)
-            | IdentityEvent::ProfileChanged(_)
-            | IdentityEvent::Renamed(_)
-            | IdentityEvent::CredentialChanged(_)
-            | IdentityEvent::SessionOpened(_)
-            | IdentityEvent::SessionRevoked(_)
-            | IdentityEvent::DirectClaimed(_),
-        )
-        | Fact::Account(
-            AccountEvent::RoleChanged(_)
-            | AccountEvent::Suspended(_)
-            | AccountEvent::Reinstated(_)
-            | AccountEvent::SessionsEnded(_)
-            | AccountEvent::Deactivated(_)
-            | AccountEvent::Reactivated(_)
-            | AccountEvent::ServiceCreated(_)
-            | AccountEvent::TokenIssued(_)
-            | AccountEvent::TokenRevoked(_)
-            | AccountEvent::OperatorActed(_)
-            | AccountEvent::Erased(_),
-        ) => return None,
+        Fact::Receipt(_) | Fact::Identity(_) | Fact::Account(_) => return None,
     };
     let item = Item {
         room: fact.room,

@@ -13,9 +13,6 @@ use chasqui_events::{
     Envelope, Fact, Text, UserId,
     account::{AccountEvent, Deactivated, Reactivated},
     identity::IdentityEvent,
-    message::MessageEvent,
-    receipts::ReceiptEvent,
-    room::RoomEvent,
 };
 use futures::TryStreamExt as _;
 
@@ -109,23 +106,9 @@ pub(crate) fn apply(subject: &str, envelope: &Envelope<Fact>, changes: &mut Chan
             | AccountEvent::TokenRevoked(_)
             | AccountEvent::OperatorActed(_),
         )
-        | Fact::Message(MessageEvent::Posted(_))
-        | Fact::Receipt(ReceiptEvent::Moved(_))
-        | Fact::Room(
-            RoomEvent::Created(_)
-            | RoomEvent::Renamed(_)
-            | RoomEvent::MemberJoined(_)
-            | RoomEvent::MemberLeft(_)
-            | RoomEvent::MemberInvited(_)
-            | RoomEvent::MemberRemoved(_)
-            | RoomEvent::MemberRoleChanged(_)
-            | RoomEvent::MemberBanned(_)
-            | RoomEvent::MemberUnbanned(_)
-            | RoomEvent::MemberMuted(_)
-            | RoomEvent::MemberUnmuted(_)
-            | RoomEvent::SlowModeChanged(_)
-            | RoomEvent::Erased(_),
-        ) => {}
+        | Fact::Message(_)
+        | Fact::Receipt(_)
+        | Fact::Room(_) => {}
     }
 }
 
