@@ -21,6 +21,7 @@ async fn poison(stack: &Stack, author: &Person, room: RoomId) -> u64 {
     let append = Append {
         subject: subject::room(room, Lane::Msg),
         id,
+        by: author.id,
         type_name: "message.levitated",
         version: 1,
         payload: serde_json::to_vec(&fact).unwrap().into(),

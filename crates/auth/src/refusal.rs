@@ -29,6 +29,10 @@ pub fn not_appended(error: &AppendError) -> Problem {
         )
         .retry_after_ms(SOON),
         AppendError::Unavailable(_) => unavailable("the log does not answer; nothing was recorded"),
+        AppendError::IdUsed => Problem::new(
+            Code::IdUsed,
+            "this id was used for something else a moment ago; every command needs an id of its own",
+        ),
         AppendError::Refused(reason) => {
             tracing::error!(reason, "the log refuses a fact");
             Problem::new(Code::Internal, "the log refused this; nothing was recorded")
@@ -161,6 +165,7 @@ mod tests {
         assert_eq!(code(AppendError::Unknown(String::new())), Code::Unknown);
         assert_eq!(code(AppendError::Unavailable(String::new())), Code::Unavailable);
         assert_eq!(code(AppendError::Conflict), Code::Busy);
+        assert_eq!(code(AppendError::IdUsed), Code::IdUsed);
         assert_eq!(code(AppendError::Refused(String::new())), Code::Internal);
     }
 }

@@ -72,6 +72,7 @@ pages! {
     TooManyBans = "too-many-bans",
     PasskeyNotFound = "passkey-not-found",
     TooManyPasskeys = "too-many-passkeys",
+    IdUsed = "id-used",
 }
 
 #[cfg(test)]

@@ -145,6 +145,8 @@ codes! {
     TooManyBans = "too-many-bans", 409, "The room has too many bans";
     /// The account has as many passkeys as it may.
     TooManyPasskeys = "too-many-passkeys", 409, "The account has too many passkeys";
+    /// The command id was used for something else.
+    IdUsed = "id-used", 409, "The command id was used for something else";
     /// Others kept changing the same thing.
     Busy = "busy", 409, "Others are changing the same thing";
     /// The body or the frame is too large to be read.

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, error::Error, sync::Arc, time::Instant};
 
 use chasqui_domain::{Rejection, Room, cqrs::RecordedEvent, room::VersionedRoom};
-use chasqui_events::{CommandId, Envelope, Event as _, RoomId, Timestamp, UserId, room::RoomEvent};
+use chasqui_events::{CommandId, Envelope, RoomId, Timestamp, UserId, room::RoomEvent};
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
 use super::{LoadError, RoomStore};
@@ -73,14 +73,10 @@ impl EventStore<Room> for RoomStore {
         let envelope = envelope(event.0, &metadata)?;
         let RoomContext { id, loaded } = context;
         let append = Append {
-            subject: subject::room(id, Lane::State),
-            id: envelope.id,
-            type_name: envelope.event.type_name(),
-            version: envelope.event.version(),
-            payload: envelope.encode().into(),
             expected: Some(loaded.seq),
             aggregate_seq: Some(loaded.count + 1),
             trace: metadata.get(metadata::TRACEPARENT).map(String::as_str),
+            ..Append::fact(subject::room(id, Lane::State), &envelope)
         };
         let slot = self.inner.cache.slot(id);
         let sent = Instant::now();
@@ -121,7 +117,7 @@ fn failure(error: AppendError) -> Failure {
         AppendError::Unknown(_) | AppendError::Unavailable(_) => {
             AggregateError::DatabaseConnectionError(Box::new(error))
         }
-        AppendError::Refused(_) => AggregateError::UnexpectedError(Box::new(error)),
+        AppendError::Refused(_) | AppendError::IdUsed => AggregateError::UnexpectedError(Box::new(error)),
     }
 }
 

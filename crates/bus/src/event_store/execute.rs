@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use chasqui_domain::{Decision, room::VersionedRoom};
-use chasqui_events::{CommandId, Envelope, Event, Import, RoomId, Seq, Timestamp, UserId, room::RoomEvent};
+use chasqui_events::{CommandId, Envelope, Import, RoomId, Seq, Timestamp, UserId, room::RoomEvent};
 
 use super::{LoadError, RoomStore, loading};
 use crate::{
@@ -67,7 +67,7 @@ pub enum ExecuteError<E> {
     /// The room cannot be loaded. Nothing was recorded by this call.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// [`AppendError::Unknown`], [`AppendError::Unavailable`] or [`AppendError::Refused`].
+    /// Any [`AppendError`] but [`AppendError::Conflict`].
     #[error(transparent)]
     Append(AppendError),
 }
@@ -125,14 +125,10 @@ impl RoomStore {
         let RoomChange { room, id, by, at, import, trace } = *change;
         let envelope = Envelope { id, at, by, basis: 0, import, event };
         let append = Append {
-            subject: subject::room(room, Lane::State),
-            id,
-            type_name: envelope.event.type_name(),
-            version: envelope.event.version(),
-            payload: envelope.encode().into(),
             expected: Some(decided_on.seq),
             aggregate_seq: Some(decided_on.count + 1),
             trace,
+            ..Append::fact(subject::room(room, Lane::State), &envelope)
         };
         let sent = Instant::now();
         let appended = self.inner.log.append(append).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::{HeaderMap, HeaderValue, Subject};
 use bytes::Bytes;
-use chasqui_events::{CommandId, Envelope, Event, Seq};
+use chasqui_events::{CommandId, Envelope, Event, Fact, Seq, UserId};
 use serde::Deserialize;
 use tokio::{
     sync::SemaphorePermit,
@@ -21,6 +21,8 @@ pub struct Append<'a> {
     pub subject: String,
     /// The command that causes it: what makes a repetition the same.
     pub id: CommandId,
+    /// In whose name it is recorded.
+    pub by: UserId,
     /// The event's wire name.
     pub type_name: &'static str,
     /// The version of its payload.
@@ -42,6 +44,7 @@ impl Append<'_> {
         Self {
             subject,
             id: envelope.id,
+            by: envelope.by,
             type_name: envelope.event.type_name(),
             version: envelope.event.version(),
             payload: envelope.encode().into(),
@@ -73,6 +76,9 @@ pub enum AppendError {
     /// It was not stored, nothing was sent: no connection, or too many appends in flight. Repeating is safe.
     #[error("the fact was not sent: {0}")]
     Unavailable(String),
+    /// It was not stored: the same id was used a moment ago for something else.
+    #[error("the id is that of another fact")]
+    IdUsed,
     /// It was not stored and will not be: the log refuses it.
     #[error("the log refuses the fact: {0}")]
     Refused(String),
@@ -135,7 +141,12 @@ impl Log {
         let mut pause = FIRST_PAUSE;
         loop {
             let reason = match self.attempt(&subject, &append, deadline).await {
-                Attempt::Stored(appended) => return Ok(appended),
+                Attempt::Stored(appended) if !appended.duplicate => return Ok(appended),
+                Attempt::Stored(appended) => match self.holds(&append, appended.seq).await {
+                    Ok(true) => return Ok(appended),
+                    Ok(false) => return Err(AppendError::IdUsed),
+                    Err(error) => doubt.insert(error.to_string()).clone(),
+                },
                 Attempt::Behind { in_flight } => match self.behind(&append, in_flight).await {
                     Behind::Ours(appended) => return Ok(appended),
                     Behind::Another => return Err(AppendError::Conflict),
@@ -193,6 +204,15 @@ impl Log {
             Ok(_) => Behind::Another,
             Err(error) => Behind::Unread(error.to_string()),
         }
+    }
+
+    /// Whether what stands there came of the same command: the server compares ids only, across a whole stream.
+    async fn holds(&self, append: &Append<'_>, seq: Seq) -> Result<bool, super::LogError> {
+        let stream = subject::stream_of(&append.subject).unwrap_or_default();
+        // What was removed since cannot be compared.
+        let Some(stored) = self.get(&stream, seq).await? else { return Ok(true) };
+        let same = |fact: Envelope<Fact>| fact.by == append.by && fact.event.type_name() == append.type_name;
+        Ok(stored.subject == append.subject && stored.decode::<Fact>().is_ok_and(same))
     }
 
     async fn first_after(&self, append: &Append<'_>, seq: Seq) -> Result<Option<Stored>, super::LogError> {

@@ -6,6 +6,7 @@ use chasqui_bus::{
     log::{Append, AppendError},
     subject::{self, Lane},
 };
+use chasqui_events::{Timestamp, UserId};
 use futures::{FutureExt as _, future::join_all};
 
 use crate::harness::{Nats, command, everything, post, room, said};
@@ -60,6 +61,22 @@ async fn an_unconditional_repetition_is_stored_once() {
     let second = log.append(append).await.unwrap();
     assert_eq!((second.seq, second.duplicate), (first.seq, true));
     assert_eq!(everything(&log, "CHAT_1", ">").await.len(), 1);
+}
+
+/// The server compares ids only: whoever uses one twice must not believe that the second thing was recorded.
+#[tokio::test]
+async fn an_id_that_was_used_for_something_else_is_refused() {
+    let nats = Nats::start().await;
+    let (log, room) = (nats.log().await, room());
+    let first = post(room, "mine");
+    log.append(first.clone()).await.unwrap();
+    let elsewhere = Append { id: first.id, ..post(self::room(), "there") };
+    assert!(matches!(log.append(elsewhere).await, Err(AppendError::IdUsed)));
+    let of_another_kind = Append { type_name: "message.edited", ..first.clone() };
+    assert!(matches!(log.append(of_another_kind).await, Err(AppendError::IdUsed)));
+    let by_another = Append { by: UserId::new(Timestamp(1), [9; 10]), ..first.clone() };
+    assert!(matches!(log.append(by_another).await, Err(AppendError::IdUsed)));
+    assert!(log.append(first).await.unwrap().duplicate, "a retry is one still");
 }
 
 #[tokio::test]
