@@ -27,10 +27,20 @@ const ATTEMPTS: usize = 8;
 pub(crate) enum Purpose {
     /// A login whose password was right.
     Login(PendingLogin),
-    /// An address that was to be verified; sealed, but by earlier programs.
-    VerifyEmail { user: UserId, address: Text },
+    /// An address that was to be verified; sealed, but by earlier programs. Good while the credential is of this
+    /// generation, as are the others that name one.
+    VerifyEmail {
+        user: UserId,
+        address: Text,
+        #[serde(default)]
+        generation: u64,
+    },
     /// A password that is to be reset.
-    ResetPassword { user: UserId },
+    ResetPassword {
+        user: UserId,
+        #[serde(default)]
+        generation: u64,
+    },
     /// A passkey that is to be added.
     EnrolPasskey { user: UserId, state: Value },
     /// A login with a passkey alone.
@@ -52,6 +62,9 @@ pub(crate) struct PendingLogin {
     /// What was asked of the passkeys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) passkey: Option<Value>,
+    /// That of the credential whose password was right.
+    #[serde(default)]
+    pub(crate) generation: u64,
 }
 
 /// What is kept of a challenge.
@@ -91,7 +104,7 @@ pub(crate) async fn issue(
 
 /// Whether this has not been done in a while: for what is to be done once in a while at most.
 pub(crate) async fn first_in(auth: &Inner, what: &str, life: Duration) -> Result<bool, Problem> {
-    match auth.challenges.keeping(life).create(&key(what), Bytes::from_static(b"null")).await {
+    match auth.challenges.keeping(life).create(&mark(auth, what), Bytes::from_static(b"null")).await {
         Ok(_) => Ok(true),
         Err(KvError::Conflict) => Ok(false),
         Err(error) => Err(refusal::not_kept(&error)),
@@ -123,6 +136,14 @@ pub(crate) async fn spend(auth: &Inner, handle: &str) -> Result<(), Problem> {
         }
     }
     Err(refusal::busy())
+}
+
+/// Ends a challenge that was met, or was ended by a repetition of the same.
+pub(crate) async fn close(auth: &Inner, handle: &str) -> Result<(), Problem> {
+    match spend(auth, handle).await {
+        Err(problem) if problem.code == Code::ChallengeExpired => Ok(()),
+        closed => closed,
+    }
 }
 
 async fn change(auth: &Inner, handle: &str, to: impl Fn(&mut Challenge)) -> Result<Purpose, Problem> {
@@ -157,7 +178,13 @@ async fn write(auth: &Inner, handle: &str, challenge: &Challenge, revision: Seq)
     }
 }
 
-fn key(handle: &str) -> String {
+/// Where it is remembered that something was done. No handle leads there, and from a disk nobody tells what it was.
+fn mark(auth: &Inner, what: &str) -> String {
+    format!("done.{}", auth.name_key.token(what))
+}
+
+/// The name under which a challenge is kept: tells it, and does not open it.
+pub(crate) fn key(handle: &str) -> String {
     hex::encode(Sha256::new().chain_update("challenge").chain_update(handle).finalize())
 }
 

@@ -57,12 +57,22 @@ pub(crate) struct Credential {
     /// The command that changed the password last, to answer its repetition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) password_changed_by: Option<CommandId>,
+    /// The challenge that reset the password last, for the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_reset_by: Option<String>,
+    /// Rises with every change after which nothing may be finished that was begun before: what was mailed, or waits for a
+    /// second factor, is good for one generation.
+    #[serde(default)]
+    pub(crate) generation: u64,
     /// What a login asks for beside the password.
     #[serde(default)]
     pub(crate) factors: SecondFactors,
     /// The verified e-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
+    /// The key that the address before it is claimed by, until that is free again; it stays here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up_email: Option<String>,
 }
 
 /// How a name that somebody holds stands to the one that they go by.
@@ -90,9 +100,25 @@ impl Credential {
             name_seq: 0,
             created_at,
             password_changed_by: None,
+            password_reset_by: None,
+            generation: 0,
             factors: SecondFactors::default(),
             email: None,
+            given_up_email: None,
         }
+    }
+
+    /// The same, so that nothing that was begun before it can be finished.
+    pub(crate) fn next(&self) -> Self {
+        Self { generation: self.generation.saturating_add(1), ..self.clone() }
+    }
+
+    /// The same with another address, or none, and the one before given up.
+    pub(crate) fn with_email(&self, auth: &Inner, email: Option<String>) -> Self {
+        let claim = |email: &String| auth.name_key.token(&email::as_name(email));
+        let (before, now) = (self.email.as_ref().map(claim), email.as_ref().map(claim));
+        let given_up_email = before.filter(|before| Some(before) != now.as_ref());
+        Self { email, given_up_email, ..self.next() }
     }
 
     /// How a name of this user stands, by its claim token and the place of its claim.
@@ -149,11 +175,12 @@ impl Unopened {
         self.document.get("password")?.as_str().map(str::to_owned)
     }
 
-    /// The key that the e-mail address is claimed by, where there is one.
-    pub(crate) fn email_claim(&self, auth: &Inner) -> Option<String> {
+    /// The keys that e-mail addresses are, or may still be, claimed by.
+    pub(crate) fn email_claims(&self, auth: &Inner) -> Vec<String> {
         let text = |field| self.document.get(field).and_then(Value::as_str);
         let of_plain = || Some(auth.name_key.token(&email::as_name(text("email")?)));
-        text(CLAIM).map(str::to_owned).or_else(of_plain)
+        let current = text(CLAIM).map(str::to_owned).or_else(of_plain);
+        current.into_iter().chain(text("given_up_email").map(str::to_owned)).collect()
     }
 
     /// Opens it; `None` when its user was erased meanwhile.
@@ -243,6 +270,17 @@ pub(crate) async fn change<T>(
         }
     }
     Err(refusal::busy())
+}
+
+/// Lets nothing be finished that was begun before now. Programs, who begin nothing, have no document.
+///
+/// # Errors
+/// When the bucket does not answer.
+pub(crate) async fn renounce(auth: &Inner, user: UserId) -> Result<(), Problem> {
+    match change(auth, user, |credential| Ok((Some(credential.next()), ()))).await {
+        Err(problem) if problem.code == Code::UserNotFound => Ok(()),
+        renounced => renounced,
+    }
 }
 
 #[cfg(test)]

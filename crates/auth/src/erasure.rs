@@ -22,7 +22,7 @@ use chasqui_protocol::Problem;
 use chasqui_runtime::{clock::now_ms, telemetry::TraceContext};
 
 use crate::{
-    credential,
+    credential, errand,
     ledger::Request,
     refusal,
     service::{Auth, Inner, derived_id},
@@ -122,8 +122,10 @@ async fn carry_out(auth: &Inner, user: UserId, request: &Request, last: Step) ->
 
 /// Removes what proves who the user is; before it, the claim of their e-mail address.
 async fn remove_credential(auth: &Inner, user: UserId) -> Result<(), Problem> {
-    if let Some(claim) = credential::look(auth, user).await?.and_then(|kept| kept.email_claim(auth)) {
-        auth.emails.delete(&claim).await.map_err(|error| refusal::not_kept(&error))?;
+    if let Some(kept) = credential::look(auth, user).await? {
+        for claim in kept.email_claims(auth) {
+            errand::free(auth, user, &claim).await?;
+        }
     }
     let removed = auth.credentials.delete(&user.to_string()).await;
     removed.map_err(|error| refusal::not_kept(&error))

@@ -12,7 +12,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::{config::Config, metrics::names};
 use futures::{StreamExt as _, stream};
-pub(crate) use letter::Letter;
+pub(crate) use letter::{Change, Letter};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, header::ContentType},

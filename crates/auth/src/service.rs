@@ -31,7 +31,7 @@ use crate::{
     identity::{Identity, Scope, Scopes},
     keys::{KeysError, keyring},
     ledger::Ledger,
-    mail::{BadMail, Mailer},
+    mail::{BadMail, Change, Mailer},
     name_key::{NameKey, NameKeyError},
     passkey::{BadRelyingParty, RelyingParty},
     password::{Passwords, Unusable},
@@ -317,8 +317,13 @@ impl Inner {
     /// Tells somebody of a change by mail, where there is an address and a way. A notice that finds the queue full is
     /// dropped, and counted: what it tells is in the log.
     pub(crate) fn notice(&self, address: Option<String>, what: CredentialPart, how: CredentialChange) {
+        self.tell(address, Change::Credential(what, how));
+    }
+
+    /// The same of any change.
+    pub(crate) fn tell(&self, address: Option<String>, change: Change) {
         if let (Some(address), Some(mailer)) = (address, &self.mailer) {
-            mailer.queue(Errand::Notice { address, what, how }).ok();
+            mailer.queue(Errand::Notice { address, change }).ok();
         }
     }
 

@@ -31,6 +31,7 @@ pub struct Rates {
     change_service: Limit,
     query_account: Limit,
     export_account: Limit,
+    rename_account: Limit,
     connect_address: Limit,
     frames_connection: Option<Rate>,
 }
@@ -100,6 +101,7 @@ impl Rates {
             change_service: limit("change_service", rate.change_service),
             query_account: limit("query_account", rate.query_account),
             export_account: limit("export_account", rate.export_account),
+            rename_account: limit("rename_account", rate.rename_account),
             connect_address: limit("connect_address", rate.connect_address),
             frames_connection: rate.frames_connection.filter(|_| rate.enforcement == Enforcement::Enforce),
         }
@@ -204,6 +206,11 @@ impl Rates {
     /// An export of everything that one has.
     pub async fn export(&self, user: UserId) -> Result<(), Problem> {
         self.judge(self.limiter.check(self.export_account, user.as_uuid().as_bytes()).await)
+    }
+
+    /// Another user name: each one that is taken stays reserved.
+    pub async fn rename(&self, user: UserId) -> Result<(), Problem> {
+        self.judge(self.limiter.check(self.rename_account, user.as_uuid().as_bytes()).await)
     }
 
     /// A WebSocket connection.

@@ -12,8 +12,8 @@ use crate::{
     caller::Caller,
     credential::{self, Credential},
     email,
-    errand::Errand,
-    proof, refusal,
+    errand::{self, Errand},
+    proof,
     serve::measured,
     service::{Auth, Inner},
 };
@@ -49,17 +49,22 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ChangeEmail) 
     let kept = proof::own(auth, caller).await?;
     proof::demand(auth, caller, &kept, password.map(Into::into)).await?;
     if let Some(address) = address {
-        mailer.queue(Errand::Verify { user, address })?;
+        let generation = kept.credential.generation;
+        mailer.queue(Errand::Verify { user, address, generation })?;
         return Ok(Accepted::default());
     }
     let removed = |credential: &Credential| {
         let before = credential.email.clone();
-        let without = Credential { email: None, ..credential.clone() };
-        Ok((before.is_some().then_some(without), before))
+        let without = before.as_ref().map(|_| credential.with_email(auth, None));
+        let given_up = without.as_ref().unwrap_or(credential).given_up_email.clone();
+        Ok((without, (before, given_up)))
     };
-    if let Some(before) = credential::change(auth, user, removed).await? {
-        let key = auth.name_key.token(&email::as_name(&before));
-        auth.emails.delete(&key).await.map_err(|error| refusal::not_kept(&error))?;
+    let (before, given_up) = credential::change(auth, user, removed).await?;
+    // Also where an earlier attempt was cut off before this.
+    if let Some(claim) = given_up {
+        errand::free(auth, user, &claim).await?;
+    }
+    if let Some(before) = before {
         let (what, how) = (CredentialPart::Email, CredentialChange::Removed);
         auth.record_credential_change(user, &caller.trace, id, what, how).await?;
         auth.notice(Some(before), what, how);

@@ -24,6 +24,7 @@ use super::register::name_taken;
 use crate::{
     caller::Caller,
     credential::{self, Credential, Standing},
+    mail::Change,
     proof, refusal,
     serve::measured,
     service::{Auth, Inner},
@@ -39,9 +40,10 @@ use crate::{
     responses(
         (status = 200, description = "The caller goes by this name", body = Accepted),
         (status = 400, description = "`malformed`, `size`, `characters`", body = Problem),
-        (status = 401, description = "`unauthorized`", body = Problem),
-        (status = 403, description = "`forbidden`", body = Problem),
+        (status = 401, description = "`unauthorized`, `wrong-credentials`", body = Problem),
+        (status = 403, description = "`proof-needed`, `forbidden`", body = Problem),
         (status = 409, description = "`name-taken`, `busy`", body = Problem),
+        (status = 429, description = "`too-many`", body = Problem),
     )
 )]
 pub(crate) async fn endpoint(
@@ -53,10 +55,12 @@ pub(crate) async fn endpoint(
 }
 
 pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ChangeName) -> Result<Accepted, Problem> {
-    let ChangeName { id, name } = command;
+    let ChangeName { id, name, password } = command;
     check_user_name(&name, &auth.limits).map_err(|rejection| refusal::rejected(&rejection))?;
     let user = caller.identity.user;
     let kept = proof::own(auth, caller).await?;
+    proof::demand(auth, caller, &kept, password.map(Into::into)).await?;
+    auth.rates.rename(user).await?;
     let token = auth.name_key.token(&name);
     let claimed_at = match auth.holder(&token).await? {
         Some(holder) if holder.user != user => return Err(name_taken()),
@@ -72,6 +76,7 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ChangeName) -
         None => claim(auth, caller, id, &token, name, 0).await?,
     };
     settle(auth, user, &token, claimed_at).await?;
+    auth.tell(kept.credential.email, Change::Name);
     Ok(Accepted::default())
 }
 

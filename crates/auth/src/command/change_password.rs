@@ -62,7 +62,7 @@ pub(crate) async fn handle(
         proof::password(auth, &kept, old).await?;
         let about = known_of(auth, &kept).await?;
         let password = auth.passwords.hash(new, kept.credential.asked(), about).await?;
-        let changed = Credential { password, password_changed_by: Some(id), ..kept.credential.clone() };
+        let changed = Credential { password, password_changed_by: Some(id), ..kept.credential.next() };
         if !credential::replace(auth, user, &kept, &changed).await? {
             return Err(refusal::busy());
         }

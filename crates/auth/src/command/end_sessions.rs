@@ -9,6 +9,7 @@ use chasqui_runtime::telemetry::TraceContext;
 use crate::{
     account::{Act, By},
     caller::Caller,
+    credential,
     serve::measured,
     service::{Auth, Inner},
     sessions,
@@ -46,6 +47,7 @@ pub(crate) async fn handle(
     let EndSessions { id, user, reason } = command;
     let act = Act { actor, trace, id, target: user, reason: &reason };
     let accepted = auth.change_account(act, |case, _| case.end_sessions()).await?;
+    credential::renounce(auth, user).await?;
     sessions::end_all(auth, trace, user, RevocationReason::EndedByAdmin).await?;
     Ok(accepted)
 }

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use chasqui_domain::Rejection;
-use chasqui_events::{Timestamp, UserId};
+use chasqui_events::{Timestamp, UserId, identity::RevocationReason};
 use chasqui_http::{ClientAddress, Json, Refusal};
 use chasqui_protocol::{
     Code, Problem,
@@ -83,7 +83,8 @@ pub(crate) async fn handle(
         Standing::Current if outdated => renew(auth, user, &kept, password).await,
         Standing::Current => {}
     }
-    let login = PendingLogin { user, name, device, address, reactivate, passkey: None };
+    let generation = kept.credential.generation;
+    let login = PendingLogin { user, name, device, address, reactivate, passkey: None, generation };
     if kept.credential.factors.any() {
         return ask_second_factor(auth, &kept, login).await;
     }
@@ -92,15 +93,26 @@ pub(crate) async fn handle(
 
 /// Opens the session of a login that has proved everything.
 pub(crate) async fn open(auth: &Inner, trace: &TraceContext, login: PendingLogin) -> Result<Tokens, Problem> {
-    let PendingLogin { user, name, device, address, reactivate, passkey: _ } = login;
+    let PendingLogin { user, name, device, address, reactivate, passkey: _, generation } = login;
     // Not before: whoever knows the password only must not guess codes without end.
     auth.rates.logged_in(&name, address).await;
     if reactivate {
         auth.change_own_account(trace, new_id(), user, |account, _| Ok(account.reactivate(user))).await?;
     }
     let tokens = sessions::open(auth, trace, user, name, Origin { device, address }).await?;
+    // Whoever changes a password ends the sessions that they find; one that was opened meanwhile ends itself.
+    if !is_of(auth, user, generation).await? {
+        sessions::revoke(auth, trace, user, tokens.session, RevocationReason::PasswordChanged).await?;
+        return Err(refused());
+    }
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "ok").increment(1);
     Ok(tokens)
+}
+
+/// Whether somebody's credential is still of this generation.
+pub(super) async fn is_of(auth: &Inner, user: UserId, generation: u64) -> Result<bool, Problem> {
+    let kept = credential::load(auth, user).await?;
+    Ok(kept.is_some_and(|kept| kept.credential.generation == generation))
 }
 
 async fn ask_second_factor(auth: &Inner, kept: &Kept, login: PendingLogin) -> Result<LoggedIn, Problem> {
@@ -121,7 +133,7 @@ async fn ask_second_factor(auth: &Inner, kept: &Kept, login: PendingLogin) -> Re
     })
 }
 
-pub(super) fn refused() -> Problem {
+pub(crate) fn refused() -> Problem {
     metrics::counter!(names::AUTH_LOGINS_TOTAL, "outcome" => "refused").increment(1);
     Problem::new(Code::WrongCredentials, "there is no user of this name with this password")
 }

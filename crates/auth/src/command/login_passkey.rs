@@ -17,7 +17,7 @@ use super::login;
 use crate::{
     caller::Trace,
     challenge::{self, PendingLogin, Purpose},
-    credential::{self, Kept},
+    credential::{self, Credential, Kept},
     passkey::{self, RelyingParty},
     serve::measured,
     service::{Auth, Inner},
@@ -61,8 +61,9 @@ pub(crate) async fn handle(
         return Err(refused());
     }
     challenge::spend(auth, &handle).await?;
-    let name = kept.credential.name;
-    login::open(auth, trace, PendingLogin { user, name, device, address, reactivate, passkey: None }).await
+    let Credential { name, generation, .. } = kept.credential;
+    let login = PendingLogin { user, name, device, address, reactivate, passkey: None, generation };
+    login::open(auth, trace, login).await
 }
 
 /// Whose passkey was shown; nothing when it is not right.

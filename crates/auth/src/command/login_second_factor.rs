@@ -49,6 +49,9 @@ pub(crate) async fn handle(
     let Purpose::Login(pending) = challenge::attempt(auth, &handle).await? else {
         return Err(challenge::expired());
     };
+    if !login::is_of(auth, pending.user, pending.generation).await? {
+        return Err(challenge::expired());
+    }
     let refused = match &proof {
         FactorProof::Passkey(answer) => by_passkey(auth, &pending, answer).await?,
         FactorProof::Code(_) | FactorProof::RecoveryCode(_) => by_code(auth, &pending, &proof).await?,

@@ -95,7 +95,7 @@ pub(crate) async fn handle(
     }
     let user = claimed?;
     if let Some((address, mailer)) = letter
-        && let Err(problem) = mailer.queue(Errand::Verify { user, address })
+        && let Err(problem) = mailer.queue(Errand::Verify { user, address, generation: 0 })
     {
         // The account is there; its user asks for another mail by `change_email`.
         tracing::warn!(%problem, user.id = %user, "the mail that verifies a new user's address is not sent");

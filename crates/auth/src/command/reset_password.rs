@@ -13,7 +13,8 @@ use super::change_password::known_of;
 use crate::{
     caller::Trace,
     challenge::{self, Purpose},
-    credential::{self, Credential},
+    credential::{self, Credential, Kept},
+    password::Verdict,
     refusal,
     serve::measured,
     service::{Auth, Inner, new_id},
@@ -47,21 +48,40 @@ pub(crate) async fn handle(
     command: ResetPassword,
 ) -> Result<Accepted, Problem> {
     let ResetPassword { token, new_password } = command;
-    let Purpose::ResetPassword { user } = challenge::attempt(auth, &token).await? else {
+    let Purpose::ResetPassword { user, generation } = challenge::attempt(auth, &token).await? else {
         return Err(challenge::expired());
     };
     let kept = credential::load(auth, user).await?.ok_or_else(challenge::expired)?;
-    let about = known_of(auth, &kept).await?;
-    let new = SecretString::from(new_password);
-    let password = auth.passwords.hash(new, kept.credential.asked(), about).await?;
-    let changed = Credential { password, password_changed_by: None, ..kept.credential.clone() };
-    challenge::spend(auth, &token).await?;
-    if !credential::replace(auth, user, &kept, &changed).await? {
-        return Err(refusal::busy());
+    let (new, by) = (SecretString::from(new_password), challenge::key(&token));
+    if !is_done(auth, &kept, &by, &new).await? {
+        if kept.credential.generation != generation {
+            return Err(challenge::expired());
+        }
+        let about = known_of(auth, &kept).await?;
+        let password = auth.passwords.hash(new, kept.credential.asked(), about).await?;
+        let changed = Credential {
+            password,
+            password_changed_by: None,
+            password_reset_by: Some(by),
+            ..kept.credential.next()
+        };
+        if !credential::replace(auth, user, &kept, &changed).await? {
+            return Err(refusal::busy());
+        }
     }
     sessions::revoke_all(auth, trace, user, None, RevocationReason::PasswordChanged).await?;
     let (what, how) = (CredentialPart::Password, CredentialChange::Replaced);
     auth.record_credential_change(user, trace, new_id(), what, how).await?;
-    auth.notice(changed.email, what, how);
+    challenge::close(auth, &token).await?;
+    auth.notice(kept.credential.email, what, how);
     Ok(Accepted::default())
+}
+
+/// Whether an attempt before this one set the password and was cut off.
+async fn is_done(auth: &Inner, kept: &Kept, by: &str, new: &SecretString) -> Result<bool, Problem> {
+    if kept.credential.password_reset_by.as_deref() != Some(by) {
+        return Ok(false);
+    }
+    let hash = Some(kept.credential.password.clone());
+    Ok(matches!(auth.passwords.verify(new.clone(), hash).await?, Verdict::Right { .. }))
 }

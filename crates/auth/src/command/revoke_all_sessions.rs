@@ -7,6 +7,7 @@ use chasqui_protocol::{Accepted, Problem, command::RevokeAllSessions};
 
 use crate::{
     caller::Caller,
+    credential,
     serve::measured,
     service::{Auth, Inner},
     sessions,
@@ -31,6 +32,7 @@ pub(crate) async fn endpoint(
 async fn handle(auth: &Inner, caller: &Caller, command: RevokeAllSessions) -> Result<Accepted, Problem> {
     let RevokeAllSessions {} = command;
     let user = caller.identity.user;
+    credential::renounce(auth, user).await?;
     sessions::revoke_all(auth, &caller.trace, user, None, RevocationReason::RevokedByUser).await?;
     Ok(Accepted::default())
 }

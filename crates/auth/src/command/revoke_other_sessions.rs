@@ -7,6 +7,7 @@ use chasqui_protocol::{Accepted, Problem, command::RevokeOtherSessions};
 
 use crate::{
     caller::Caller,
+    credential,
     identity::Identity,
     serve::measured,
     service::{Auth, Inner},
@@ -32,6 +33,7 @@ pub(crate) async fn endpoint(
 async fn handle(auth: &Inner, caller: &Caller, command: RevokeOtherSessions) -> Result<Accepted, Problem> {
     let RevokeOtherSessions {} = command;
     let Identity { user, session, .. } = caller.identity;
+    credential::renounce(auth, user).await?;
     sessions::revoke_all(auth, &caller.trace, user, Some(session), RevocationReason::RevokedByUser).await?;
     Ok(Accepted::default())
 }

@@ -1,7 +1,7 @@
 //! `verify_email`: show that one reads the mails to an address.
 //!
 //! The address is claimed first, by making its key in the bucket `EMAILS`; then the credential learns of it; then the
-//! token is spent. Whatever is cut off in between is done by the same token again.
+//! one before is free; then the token is spent. Whatever is cut off in between is done by the same token again.
 
 use axum::extract::State;
 use bytes::Bytes;
@@ -50,7 +50,7 @@ pub(crate) async fn handle(
     command: VerifyEmail,
 ) -> Result<Accepted, Problem> {
     let VerifyEmail { token } = command;
-    let Purpose::VerifyEmail { user, address } = challenge::attempt(auth, &token).await? else {
+    let Purpose::VerifyEmail { user, address, generation } = challenge::attempt(auth, &token).await? else {
         return Err(challenge::expired());
     };
     let address = auth.opened(Spot::wanted_email(user), address).await?;
@@ -58,21 +58,35 @@ pub(crate) async fn handle(
         // Who wanted it was erased.
         return Err(challenge::expired());
     }
+    let is_theirs = |credential: &Credential| credential.email.as_ref() == Some(&address);
+    let may_be = |credential: &Credential| is_theirs(credential) || credential.generation == generation;
+    let kept = credential::load(auth, user).await?.ok_or_else(challenge::expired)?;
+    if !may_be(&kept.credential) {
+        return Err(challenge::expired());
+    }
     claim(auth, user, &address).await?;
     let verified = |credential: &Credential| {
-        let with = Credential { email: Some(address.clone()), ..credential.clone() };
-        Ok((Some(with), credential.email.clone()))
+        if !may_be(credential) {
+            return Err(challenge::expired());
+        }
+        let with = (!is_theirs(credential)).then(|| credential.with_email(auth, Some(address.clone())));
+        let given_up = with.as_ref().unwrap_or(credential).given_up_email.clone();
+        Ok((with, (credential.email.clone(), given_up)))
     };
-    let before = credential::change(auth, user, verified).await?;
-    challenge::spend(auth, &token).await?;
-    let same = |before: &String| email::as_name(before) == email::as_name(&address);
-    if let Some(before) = before.as_ref().filter(|before| !same(before)) {
-        let key = auth.name_key.token(&email::as_name(before));
-        auth.emails.delete(&key).await.map_err(|error| refusal::not_kept(&error))?;
+    let (before, given_up) = match credential::change(auth, user, verified).await {
+        Err(problem) if problem.code == Code::ChallengeExpired => {
+            errand::free(auth, user, &auth.name_key.token(&email::as_name(&address))).await?;
+            return Err(problem);
+        }
+        changed => changed?,
+    };
+    if let Some(claim) = given_up {
+        errand::free(auth, user, &claim).await?;
     }
     let how = if before.is_some() { CredentialChange::Replaced } else { CredentialChange::Added };
     auth.record_credential_change(user, trace, new_id(), CredentialPart::Email, how).await?;
-    auth.notice(before, CredentialPart::Email, how);
+    challenge::close(auth, &token).await?;
+    auth.notice(before.filter(|before| *before != address), CredentialPart::Email, how);
     Ok(Accepted::default())
 }
 

@@ -5,6 +5,15 @@ use std::time::Duration;
 use chasqui_events::identity::{CredentialChange, CredentialPart};
 use lettre::Address;
 
+/// What a notice tells of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    /// Something that a login asks for.
+    Credential(CredentialPart, CredentialChange),
+    /// The user name.
+    Name,
+}
+
 /// A mail.
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
@@ -37,7 +46,13 @@ impl Letter {
     }
 
     /// That something about logging in has changed.
-    pub(crate) fn notice(to: Address, what: CredentialPart, how: CredentialChange) -> Self {
+    pub(crate) fn notice(to: Address, change: Change) -> Self {
+        let (what, how) = match change {
+            Change::Credential(what, how) => (what, how),
+            Change::Name => {
+                return Self::changed(to, "The user name of your account of Chasqui was changed.");
+            }
+        };
         let what = match what {
             CredentialPart::Password => "password",
             CredentialPart::Totp => "authenticator application",
@@ -50,8 +65,12 @@ impl Letter {
             CredentialChange::Replaced => "of your account of Chasqui was replaced by another one",
             CredentialChange::Removed => "was removed from your account of Chasqui",
         };
+        Self::changed(to, &format!("The {what} {how}."))
+    }
+
+    fn changed(to: Address, what: &str) -> Self {
         let body = format!(
-            "The {what} {how}.\n\n\
+            "{what}\n\n\
              If it was not you, reset your password at once, and end all sessions.\n"
         );
         Self { to, subject: "Your account was changed", body }

@@ -255,3 +255,103 @@ async fn an_address_is_kept_sealed() {
     office.installation.forget_challenges().await;
     office.verifies(&ben, "ana@example.org", 1).await;
 }
+
+/// Somebody who holds a session begins to take the account over. Its owner changes the password: what was mailed until then is
+/// good for nothing, wherever it went.
+#[tokio::test]
+async fn what_was_begun_before_a_change_is_finished_by_nobody() {
+    let office = Office::open(16).await;
+    let ana = office.somebody("Ana").await;
+    office.verifies(&ana, "ana@example.org", 0).await;
+    office.asks_for(&ana, "thief@example.org").await;
+    let taken_over = office.sink.mail(2).await;
+    office.post("request_password_reset", None, json!({"email": "ana@example.org"})).await;
+    let reset = office.sink.mail(3).await;
+    let change = json!({"id": new_id(), "old_password": PASSWORD, "new_password": NEW});
+    assert_eq!(office.post("change_password", Some(&ana), change).await.0, 200);
+    for (name, body) in [
+        ("verify_email", json!({"token": taken_over.token()})),
+        ("reset_password", json!({"token": reset.token(), "new_password": PASSWORD})),
+    ] {
+        let (status, problem) = office.post(name, None, body).await;
+        assert_eq!((status, &problem["code"]), (401, &json!("challenge-expired")), "{name}");
+    }
+    assert_eq!(office.address_of(&ana).await, "ana@example.org");
+    // The one that nobody got is for others to have. Mails to it were sent a moment ago.
+    office.installation.forget_challenges().await;
+    office.verifies(&office.somebody("Ben").await, "thief@example.org", 4).await;
+}
+
+/// Whether an address has an account is not told by what is remembered of mails to it.
+#[tokio::test]
+async fn that_a_mail_was_sent_is_no_handle() {
+    let office = Office::open(16).await;
+    let ana = office.somebody("Ana").await;
+    office.verifies(&ana, "ana@example.org", 0).await;
+    office.post("request_password_reset", None, json!({"email": "ana@example.org"})).await;
+    office.sink.mail(2).await;
+    let mut answers = Vec::new();
+    for address in ["ana@example.org", "nobody@example.org"] {
+        let body = json!({"token": format!("reset email:{address}"), "new_password": NEW});
+        answers.push(office.post("reset_password", None, body).await);
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+/// A process dies after it has set the password, and before the sessions end: the same reset again ends them.
+#[tokio::test]
+async fn a_reset_that_was_cut_off_is_finished_by_the_same_token() {
+    let office = Office::open(16).await;
+    let ana = office.somebody("Ana").await;
+    office.verifies(&ana, "ana@example.org", 0).await;
+    office.post("request_password_reset", None, json!({"email": "ana@example.org"})).await;
+    let token = office.sink.mail(2).await.token();
+    let challenges = Bucket::open(office.installation.bus(BusRole::Auth).await, Name::Challenges);
+    let mut open = Vec::new();
+    for key in challenges.keys().await.unwrap() {
+        open.push((key.clone(), challenges.get(&key).await.unwrap().unwrap().value));
+    }
+    let reset = |password: &str| json!({"token": token, "new_password": password});
+    assert_eq!(office.post("reset_password", None, reset(NEW)).await.0, 200);
+    // As it is when nothing that comes after the new hash was done.
+    for (key, value) in open {
+        challenges.put(&key, value).await.unwrap();
+    }
+    let body = json!({"name": "Ana", "password": NEW});
+    let left = installation::ask::<Tokens>(&office.auth, "login", body, None).await.unwrap();
+    assert_eq!(office.post("reset_password", None, reset("another llama on the bridge")).await.0, 401);
+    assert_eq!(office.post("reset_password", None, reset(NEW)).await.0, 200);
+    let body = json!({"refresh_token": left.refresh_token});
+    let ended = installation::ask::<Tokens>(&office.auth, "refresh", body, None).await.unwrap_err();
+    assert_eq!(ended.code, Code::RefreshRejected);
+}
+
+/// A process dies after the credential has learned of another address, and before the one before is free.
+#[tokio::test]
+async fn an_address_that_was_given_up_is_freed_by_the_same_token() {
+    let office = Office::open(16).await;
+    let ana = office.somebody("Ana").await;
+    office.verifies(&ana, "ana@example.org", 0).await;
+    office.asks_for(&ana, "coya@example.org").await;
+    let token = office.sink.mail(2).await.token();
+    let bus = office.installation.bus(BusRole::Auth).await;
+    let (challenges, emails) = (Bucket::open(bus.clone(), Name::Challenges), Bucket::open(bus, Name::Emails));
+    let as_it_was = async |bucket: &Bucket| {
+        let mut all = Vec::new();
+        for key in bucket.keys().await.unwrap() {
+            all.push((key.clone(), bucket.get(&key).await.unwrap().unwrap().value));
+        }
+        all
+    };
+    let before = [as_it_was(&challenges).await, as_it_was(&emails).await];
+    let verify = json!({"token": token});
+    assert_eq!(office.post("verify_email", None, verify.clone()).await.0, 200);
+    for (bucket, entries) in [&challenges, &emails].into_iter().zip(before) {
+        for (key, value) in entries {
+            bucket.put(&key, value).await.unwrap();
+        }
+    }
+    assert_eq!(office.post("verify_email", None, verify).await.0, 200, "it was not told");
+    assert_eq!(office.address_of(&ana).await, "coya@example.org");
+    assert_eq!(emails.keys().await.unwrap().len(), 1, "the one before is free");
+}

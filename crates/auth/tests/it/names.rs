@@ -99,3 +99,23 @@ async fn a_rename_that_was_cut_off_is_completed_by_the_next_login() {
     let name_key = NameKey::load(installation.config.auth.name_key_file.as_deref().unwrap()).unwrap();
     assert_eq!(kept["name"], name_key.token("coya"));
 }
+
+/// What a login needs is not changed on an access token alone, and not without end.
+#[tokio::test]
+async fn another_name_needs_a_proof_and_there_are_so_many_a_day() {
+    let mut installation = Installation::start().await;
+    installation.config.auth.proof_max_age_s = std::time::Duration::ZERO;
+    installation.config.rate.rename_account = Some("2, 2/d".parse().unwrap());
+    let auth = installation.limited_auth().await;
+    let app = crate::over_http::served(&installation, &auth);
+    register(&auth, "Ana").await.unwrap();
+    let token = login(&auth, "Ana").await.access_token;
+    let (status, problem) = rename(&app, &token, json!({"id": new_id(), "name": "Coya"})).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("proof-needed")));
+    let named = |name: &str| json!({"id": new_id(), "name": name, "password": PASSWORD});
+    for name in ["Coya", "Quilla"] {
+        assert_eq!(rename(&app, &token, named(name)).await.0, 200);
+    }
+    let (status, problem) = rename(&app, &token, named("Inti")).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("too-many")));
+}

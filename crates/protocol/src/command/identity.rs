@@ -125,6 +125,9 @@ commands! {
         id: CommandId,
         /// The new user name.
         name: String,
+        /// The password; needed unless the login is recent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<String> => secret,
     }
     /// Leave for now: nobody logs in to the account until its owner comes back by a login with `reactivate`.
     Deactivate {

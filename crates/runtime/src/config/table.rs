@@ -357,6 +357,8 @@ configuration! {
         query_account: Option<Rate> as HowOften = "300, 50/s";
         /// Exports of everything that one person has.
         export_account: Option<Rate> as HowOften = "3, 3/d";
+        /// Other user names that one person asks for: each that they get stays reserved for them.
+        rename_account: Option<Rate> as HowOften = "20, 20/d";
         /// WebSocket connections from one address.
         connect_address: Option<Rate> as HowOften = "200, 20/s";
         /// Frames on one WebSocket connection. Nothing is refused: it is read more slowly.
