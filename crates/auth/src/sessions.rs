@@ -13,13 +13,14 @@ use chasqui_events::{
     SessionId, Text, Timestamp, UserId,
     identity::{IdentityEvent, RevocationReason, SessionOpened, SessionRevoked},
 };
-use chasqui_protocol::{Code, Problem, command::Tokens};
+use chasqui_protocol::{Problem, command::Tokens};
 use chasqui_runtime::{
     clock::{id_parts, now_ms, random_bytes},
     telemetry::TraceContext,
 };
 
 use crate::{
+    command::login,
     family::{Family, Origin, RefreshToken},
     refusal, revocations,
     service::{Inner, Record, derived_id, new_id},
@@ -62,7 +63,7 @@ pub(crate) async fn open(
     // Whoever suspends an account ends the sessions that they find; one that was opened meanwhile ends itself.
     if !auth.account(user).await?.may_act() {
         revoke(auth, trace, user, session, RevocationReason::Suspended).await?;
-        return Err(Problem::new(Code::WrongCredentials, "there is no user of this name with this password"));
+        return Err(login::refused());
     }
     auth.tokens(user, &family.name, &refresh)
 }
@@ -112,16 +113,23 @@ pub(crate) async fn find(
     Ok(Some((family, entry)))
 }
 
-/// The sessions of a user that are open, the one used last first.
-pub(crate) async fn list(auth: &Inner, user: UserId) -> Result<Vec<(SessionId, Family)>, Problem> {
+/// What is kept of a user's sessions, open or not.
+async fn all(auth: &Inner, user: UserId) -> Result<Vec<(SessionId, Family)>, Problem> {
     let keys = auth.families.key_names_under(&user.to_string()).await;
     let mut sessions = Vec::new();
     for session in keys.map_err(|error| refusal::not_kept(&error))?.iter().filter_map(|key| session_of(key)) {
-        let Some((family, _)) = find(auth, user, session).await? else { continue };
-        if family.ended.is_none() && family.left(Timestamp(now_ms()), auth.lifetimes).is_some() {
+        if let Some((family, _)) = find(auth, user, session).await? {
             sessions.push((session, family));
         }
     }
+    Ok(sessions)
+}
+
+/// The sessions of a user that are open, the one used last first.
+pub(crate) async fn list(auth: &Inner, user: UserId) -> Result<Vec<(SessionId, Family)>, Problem> {
+    let mut sessions = all(auth, user).await?;
+    let now = Timestamp(now_ms());
+    sessions.retain(|(_, family)| family.ended.is_none() && family.left(now, auth.lifetimes).is_some());
     sessions.sort_by_key(|(session, family)| std::cmp::Reverse((family.rotated_at, *session)));
     Ok(sessions)
 }
@@ -183,7 +191,8 @@ pub(crate) async fn revoke_all(
     reason: RevocationReason,
 ) -> Result<usize, Problem> {
     let mut ended = 0;
-    for (session, _) in list(auth, user).await? {
+    // Also those whose end was not told to everybody: whatever cut that off, it is made good here.
+    for (session, _) in all(auth, user).await?.into_iter().filter(|(_, family)| !family.announced) {
         if Some(session) != except && revoke(auth, trace, user, session, reason).await? {
             ended += 1;
         }

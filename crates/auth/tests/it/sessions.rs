@@ -170,3 +170,28 @@ async fn what_can_no_longer_be_used_goes_by_itself() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// A session was ended, and the process died before it told anybody: whoever ends sessions next makes that good.
+#[tokio::test]
+async fn an_end_that_was_not_told_is_told_by_whoever_ends_sessions_next() {
+    let installation = Installation::start().await;
+    let auth = installation.auth().await;
+    let ana = register(&auth, "Ana").await.unwrap();
+    let app = app(&installation).await;
+    let (here, cut_off) = (login(&auth, "Ana").await, login(&auth, "Ana").await);
+    let families = Bucket::open(installation.bus(BusRole::Auth).await, Name::Refresh);
+    let key = format!("{ana}.{}", cut_off.session);
+    let mut family: Value =
+        serde_json::from_slice(&families.get(&key).await.unwrap().unwrap().value).unwrap();
+    family["ended"] = json!("revoked_by_user");
+    families.put(&key, family.to_string().into()).await.unwrap();
+    let revoked = Bucket::open(installation.bus(BusRole::Auth).await, Name::Revoked);
+    assert_eq!(revoked.keys().await.unwrap(), Vec::<String>::new());
+    assert_eq!(command(&app, "revoke_other_sessions", json!({}), &here).await.0, 200);
+    assert_eq!(revoked.keys().await.unwrap().len(), 1);
+    let told = IdentityEvent::SessionRevoked(SessionRevoked {
+        session: cut_off.session,
+        reason: RevocationReason::RevokedByUser,
+    });
+    assert!(installation.life_of(ana).await.contains(&told));
+}
