@@ -4,6 +4,7 @@ mod own;
 
 use chasqui_bus::{
     Log,
+    kv::KvError,
     log::{Append, AppendError},
     subject,
 };
@@ -224,22 +225,40 @@ impl Inner {
         token: SessionId,
         reason: RevocationReason,
     ) -> Result<(), Problem> {
-        let Some((kept, _)) = self.kept_token(token).await? else { return Ok(()) };
-        for session in kept.sessions {
-            let written = revocations::write(&self.revoked, session, self.access_ttl).await;
-            written.map_err(|error| refusal::not_kept(&error))?;
-            let record = Record {
-                subject: subject::ident_user(user),
-                id: derived_id("program session ended", session.as_uuid(), session.timestamp()),
-                by: user,
-                import: None,
-                event: IdentityEvent::SessionRevoked(SessionRevoked { session, reason }),
-                first: false,
-                trace,
-            };
-            self.record(record).await.map_err(|error| refusal::not_appended(&error))?;
+        for _ in 0..ATTEMPTS {
+            let Some((kept, revision)) = self.kept_token(token).await? else { return Ok(()) };
+            for session in &kept.sessions {
+                self.end_token_session(trace, user, *session, reason).await?;
+            }
+            // A login that came in between opened another one: that ends, too.
+            let without = serde_json::to_vec(&kept.without_sessions()).unwrap_or_default();
+            match self.service_tokens.update(&token.to_string(), without.into(), revision).await {
+                Err(KvError::Conflict) => {}
+                updated => return updated.map(drop).map_err(|error| refusal::not_kept(&error)),
+            }
         }
-        Ok(())
+        Err(refusal::busy())
+    }
+
+    async fn end_token_session(
+        &self,
+        trace: &TraceContext,
+        user: UserId,
+        session: SessionId,
+        reason: RevocationReason,
+    ) -> Result<(), Problem> {
+        let written = revocations::write(&self.revoked, session, self.access_ttl).await;
+        written.map_err(|error| refusal::not_kept(&error))?;
+        let record = Record {
+            subject: subject::ident_user(user),
+            id: derived_id("program session ended", session.as_uuid(), session.timestamp()),
+            by: user,
+            import: None,
+            event: IdentityEvent::SessionRevoked(SessionRevoked { session, reason }),
+            first: false,
+            trace,
+        };
+        self.record(record).await.map(drop).map_err(|error| refusal::not_appended(&error))
     }
 
     /// Whether somebody else is an admin whose account may act.

@@ -94,24 +94,26 @@ impl Kept {
         Self { user, name, scopes, expires_at, last_used_at: None, sessions: vec![], hash: token.hash() }
     }
 
-    /// The same after a login, and its session. When the token was not used for longer than an access token lasts (`ttl`),
-    /// none of its sessions goes on, and they are forgotten.
+    /// The same after a login, and its session. Sessions whose last access token has expired (after `ttl`) are forgotten.
     pub(crate) fn opened(mut self, new: SessionId, now: Timestamp, ttl: Duration) -> (Self, SessionId) {
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        let last_used = self.last_used_at.replace(now);
-        if last_used.is_none_or(|last| now.since(last) > ttl) {
-            self.sessions.clear();
-        }
-        match self.sessions.last() {
-            Some(youngest) if self.sessions.len() >= APART => {
-                let youngest = *youngest;
-                (self, youngest)
-            }
+        let goes_on = |since: Timestamp| now.since(since) <= ttl;
+        // The youngest may have been continued; the others got one access token, when they were opened.
+        let continued = self.last_used_at.replace(now).is_some_and(goes_on);
+        let youngest = self.sessions.last().copied().filter(|_| continued);
+        self.sessions.retain(|session| goes_on(session.timestamp()) || Some(*session) == youngest);
+        match youngest {
+            Some(youngest) if self.sessions.len() >= APART => (self, youngest),
             Some(_) | None => {
                 self.sessions.push(new);
                 (self, new)
             }
         }
+    }
+
+    /// The same without the sessions that were ended: a further login opens another.
+    pub(crate) fn without_sessions(self) -> Self {
+        Self { sessions: vec![], ..self }
     }
 
     /// Whether this token is the one, and still good.
@@ -155,8 +157,31 @@ mod tests {
             assert_eq!(opened, session(n.min(15)));
         }
         assert_eq!(kept.sessions.len(), 16);
-        let (kept, _) = kept.opened(session(30), Timestamp(61_001), Duration::from_mins(1));
-        assert_eq!(kept.sessions, [session(30)]);
+        let (later, _) = kept.clone().opened(session(30), Timestamp(61_001), Duration::from_mins(1));
+        assert_eq!(later.sessions, [session(30)]);
+        let (again, opened) =
+            kept.without_sessions().opened(session(31), Timestamp(1001), Duration::from_mins(1));
+        assert_eq!(
+            (again.sessions, opened),
+            (vec![session(31)], session(31)),
+            "an ended one is not continued"
+        );
+    }
+
+    /// One that logs in all the time never reaches the bound for good.
+    #[test]
+    fn a_program_that_logs_in_every_minute_gets_sessions_of_its_own() {
+        let (id, user) = (SessionId::new(Timestamp(1), [1; 10]), UserId::new(Timestamp(1), [2; 10]));
+        let token = ServiceToken::new(id, [3; 32]);
+        let mut kept = Kept::of(&token, user, "a test".to_owned(), "read".to_owned(), None);
+        for minute in 1..=60 {
+            let now = Timestamp(minute * 60_000);
+            let new = SessionId::new(now, [4; 10]);
+            let opened;
+            (kept, opened) = kept.opened(new, now, Duration::from_mins(10));
+            assert_eq!(opened, new);
+        }
+        assert_eq!(kept.sessions.len(), 11);
     }
 
     #[test]

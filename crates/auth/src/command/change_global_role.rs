@@ -1,6 +1,7 @@
 //! `change_global_role`: give somebody another global role.
 
 use axum::extract::State;
+use chasqui_events::identity::RevocationReason;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::ChangeGlobalRole};
 use chasqui_runtime::telemetry::TraceContext;
@@ -10,12 +11,13 @@ use crate::{
     caller::Caller,
     serve::measured,
     service::{Auth, Inner},
+    sessions,
 };
 
 /// Give somebody another global role
 ///
-/// Needs the global role `admin`. Access tokens that were made before keep the old role until they expire, in minutes;
-/// what is decided about accounts goes by the log, at once.
+/// Needs the global role `admin`. Whoever gets a lower role is logged out everywhere, because tokens from before name the old
+/// one; a higher one is in the tokens that are made from now on. What is decided about accounts goes by the log, at once.
 #[utoipa::path(
     post, path = "/v1/commands/change_global_role", tag = "administration", request_body = ChangeGlobalRole,
     security(("access_token" = [])),
@@ -44,5 +46,12 @@ pub(crate) async fn handle(
 ) -> Result<Accepted, Problem> {
     let ChangeGlobalRole { id, user, role, reason } = command;
     let act = Act { actor, trace, id, target: user, reason: &reason };
-    auth.change_account(act, |case, another_admin| case.change_role(role, another_admin)).await
+    let before = auth.account(user).await?.role(user);
+    let accepted =
+        auth.change_account(act, |case, another_admin| case.change_role(role, another_admin)).await?;
+    // The same role again may be the repetition of a command that was cut off here.
+    if role.rank() <= before.rank() {
+        sessions::end_all(auth, trace, user, RevocationReason::EndedByAdmin).await?;
+    }
+    Ok(accepted)
 }

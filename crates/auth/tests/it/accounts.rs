@@ -149,3 +149,45 @@ async fn of_two_admins_one_stays() {
     let done = [one.await.unwrap(), other.await.unwrap()];
     assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
 }
+
+/// Nothing is done under an id that names something else: it would not be recorded.
+#[tokio::test]
+async fn an_act_under_a_used_id_is_refused() {
+    let installation = Installation::start().await;
+    let (auth, app) = (installation.auth().await, over_http::app(&installation).await);
+    let users = [register(&auth, "Ana").await.unwrap(), register(&auth, "Moderator").await.unwrap()];
+    give(&auth, users[1], "moderator").await.unwrap();
+    let token = login(&auth, "Moderator").await.access_token;
+    let session = login(&auth, "Ana").await;
+    let id = new_id();
+    let profile = json!({"id": id, "display_name": "Mod"});
+    assert_eq!(command(&app, "change_profile", &token, profile).await.0, 200);
+    for name in ["end_sessions", "suspend"] {
+        let body = json!({"id": id, "user": users[0], "reason": "quietly"});
+        let (status, problem) = command(&app, name, &token, body).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("id-used")), "{name}");
+    }
+    let refresh = json!({"refresh_token": session.refresh_token});
+    ask::<Tokens>(&auth, "refresh", refresh, None).await.unwrap();
+}
+
+/// Tokens name a role: whoever gets a lower one must not go on with the old.
+#[tokio::test]
+async fn whoever_gets_a_lower_role_is_logged_out() {
+    let installation = Installation::start().await;
+    let (auth, app) = (installation.auth().await, over_http::app(&installation).await);
+    let user = register(&auth, "Ana").await.unwrap();
+    let before = login(&auth, "Ana").await;
+    give(&auth, user, "admin").await.unwrap();
+    let (status, _) = command(&app, "change_profile", &before.access_token, json!({"id": new_id()})).await;
+    assert_ne!(status, 401, "a higher one ends nothing");
+    let admin = login(&auth, "Ana").await;
+    let other = register(&auth, "Ben").await.unwrap();
+    give(&auth, other, "admin").await.unwrap();
+    give(&auth, user, "user").await.unwrap();
+    for tokens in [before, admin] {
+        let body = json!({"refresh_token": tokens.refresh_token});
+        let ended = ask::<Tokens>(&auth, "refresh", body, None).await.unwrap_err();
+        assert_eq!(ended.code, Code::RefreshRejected);
+    }
+}

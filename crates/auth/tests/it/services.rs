@@ -179,3 +179,22 @@ async fn only_admins_make_programs_and_people_are_none() {
     let problem = as_operator::<IssuedToken>(&auth, "issue_token", unknown).await.unwrap_err();
     assert!(problem.code == Code::Malformed && problem.detail.contains("moderate"), "{problem}");
 }
+
+/// A program logs in all the time. After its sessions were ended, it gets new ones.
+#[tokio::test]
+async fn a_busy_program_comes_back_after_its_sessions_were_ended() {
+    let installation = Installation::start().await;
+    let (auth, app) = (installation.auth().await, over_http::app(&installation).await);
+    let user = station(&auth).await;
+    let issued = token(&auth, user, None).await.unwrap();
+    for _ in 0..20 {
+        logs_in(&app, &issued.secret).await.unwrap();
+    }
+    let end = json!({"id": new_id(), "user": user, "reason": "a test"});
+    as_operator::<Accepted>(&auth, "end_sessions", end).await.unwrap();
+    let again = logs_in(&app, &issued.secret).await.unwrap();
+    let revoked = Bucket::open(installation.bus(BusRole::Auth).await, Name::Revoked);
+    let ended = revoked.keys().await.unwrap();
+    assert_eq!(ended.len(), 16);
+    assert!(!ended.iter().any(|key| key.contains(&again.session.to_string())), "{ended:?}");
+}
