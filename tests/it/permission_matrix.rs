@@ -64,7 +64,7 @@ async fn every_role_may_do_what_the_table_says_and_nothing_else() {
     let mut commands: Vec<(&Row, &str)> =
         Permission::TABLE.iter().flat_map(|row| row.commands.iter().map(move |name| (row, *name))).collect();
     // What changes who one is comes last.
-    let at_last = ["join", "leave", "logout"];
+    let at_last = ["join", "leave", "revoke_all_sessions", "logout"];
     commands
         .sort_by_key(|(_, name)| at_last.iter().position(|last| last == name).map_or(0, |place| place + 1));
     let mut wrong = Vec::new();
@@ -126,6 +126,23 @@ async fn a_program_may_what_its_scope_allows() {
             if happened != expected {
                 wrong.push(format!("{name} with {scope:?}: {happened}, the table says {expected}"));
             }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Nothing that takes somebody is missing in the table, and nothing is in it that takes nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_knows_every_command_that_takes_a_caller() {
+    let stack = Stack::start().await;
+    let described = stack.http().get(stack.url(Process::QueryApi, "/openapi.json")).send().await.unwrap();
+    let described: Value = described.json().await.unwrap();
+    let mut wrong = Vec::new();
+    for (path, item) in described["paths"].as_object().unwrap() {
+        let Some(name) = path.strip_prefix("/v1/commands/") else { continue };
+        let takes_a_caller = item["post"]["security"].as_array().is_some_and(|all| !all.is_empty());
+        if takes_a_caller != Permission::of(name).is_some() {
+            wrong.push(name.to_owned());
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
@@ -212,7 +229,20 @@ async fn attempt(stack: &Stack, subject: &Subject, others: &Others, name: &str) 
     let (id, reason) = (id(), "the matrix");
     let (process, body) = match name {
         "change_profile" => (Process::Auth, json!({"id": id, "display_name": "Somebody"})),
-        "logout" => (Process::Auth, json!({})),
+        "sessions" | "factors" | "export" => {
+            let path = if name == "export" { "export/account" } else { name };
+            return get(stack, Process::Auth, &format!("/v1/me/{path}"), token).await;
+        }
+        "logout" | "revoke_other_sessions" | "revoke_all_sessions" => (Process::Auth, json!({})),
+        own if Permission::of(own) == Some(Permission::OwnAccount) => {
+            // What it lacks is told after who may: a password, a code, a passkey.
+            let wrong = json!({"id": id, "password": "not this one"});
+            let let_through = ["malformed", "wrong-credentials", "not-configured"];
+            return match post(stack, Process::Auth, name, Some(token), &wrong).await {
+                Err(refused) if !let_through.contains(&refused.as_str()) => refused,
+                Ok(_) | Err(_) => "ok".to_owned(),
+            };
+        }
         "create_room" => (Process::CommandApi, json!({"id": id, "kind": "private", "name": "a hut"})),
         "open_direct" => (Process::CommandApi, json!({"id": id, "user": bystander})),
         "join" | "leave" => (Process::CommandApi, json!({"id": id, "room": room})),

@@ -50,12 +50,7 @@ impl Identity {
     /// # Errors
     /// `forbidden`.
     pub fn may_call(&self, path: &str) -> Result<(), Problem> {
-        match path.strip_prefix("/v1/commands/") {
-            Some(name) => self.may_do(name),
-            None if path.starts_with("/v1/admin/") => self.allows(Programs::None),
-            None if path.ends_with("/bans") => self.allows(Permission::Ban.programs()),
-            None => self.allows(Permission::Read.programs()),
-        }
+        self.may_do(path.strip_prefix("/v1/commands/").unwrap_or_else(|| query_of(path)))
     }
 
     /// The same for a command by its name. One that the table of permissions does not know is for people.
@@ -78,6 +73,23 @@ impl Identity {
             }
             Programs::None => Err(Problem::new(Code::Forbidden, "no service account may do this")),
         }
+    }
+}
+
+/// What the table of permissions calls the query at an address; nothing that it knows for one that is not told here.
+fn query_of(path: &str) -> &'static str {
+    const READS: [&str; 4] = ["/v1/conversations", "/v1/rooms", "/v1/users", "/v1/me"];
+    let reads =
+        |place: &&str| path.strip_prefix(*place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match path {
+        "/v1/me/sessions" => "sessions",
+        "/v1/me/factors" => "factors",
+        "/v1/admin/audit" => "audit",
+        _ if path.starts_with("/v1/me/export") => "export",
+        _ if path.starts_with("/v1/admin/users/") => "account",
+        _ if path.ends_with("/bans") => "bans",
+        _ if READS.iter().any(reads) => "read",
+        _ => "",
     }
 }
 
@@ -108,6 +120,10 @@ mod tests {
             ("/v1/commands/change_profile", false),
             ("/v1/commands/suspend", false),
             ("/v1/commands/something_new", false),
+            ("/v1/me", true),
+            ("/v1/me/sessions", false),
+            ("/v1/me/export/account", false),
+            ("/v1/something_new", false),
             ("/v1/admin/audit", false),
             ("/v1/admin/anything", false),
         ] {

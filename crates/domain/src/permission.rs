@@ -111,7 +111,33 @@ const fn keeper(role: Role) -> Needs {
 impl Permission {
     /// The whole table.
     pub const TABLE: &'static [Row] = &[
-        row(Self::OwnAccount, "mind one's own account", &["change_profile"], Needs::Account, Programs::None),
+        row(
+            Self::OwnAccount,
+            "mind one's own account, what it logs in with, and its sessions; take along what is one's own",
+            &[
+                "change_profile",
+                "change_name",
+                "change_password",
+                "change_email",
+                "enrol_totp",
+                "confirm_totp",
+                "remove_totp",
+                "renew_recovery_codes",
+                "enrol_passkey",
+                "confirm_passkey",
+                "rename_passkey",
+                "remove_passkey",
+                "revoke_session",
+                "revoke_other_sessions",
+                "revoke_all_sessions",
+                "deactivate",
+                "sessions",
+                "factors",
+                "export",
+            ],
+            Needs::Account,
+            Programs::None,
+        ),
         row(Self::EndSession, "end the session that one has", &["logout"], Needs::Account, Programs::All),
         row(
             Self::Open,

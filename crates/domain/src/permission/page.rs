@@ -38,7 +38,8 @@ pub fn reference_markdown() -> String {
         let outside = outside.map(GlobalRole::as_str).collect::<Vec<_>>().join(", ");
         let _ = writeln!(page, " {outside} | {} |", scope(row));
     }
-    page.push_str("\nNobody removes, bans or mutes somebody of the same or a higher role, but owners.\n");
+    page.push_str("\nNobody removes, bans or mutes somebody of the same or a higher role, but owners. An admin erases any room but a\ndirect \
+         conversation, also a private one.\n");
     page.push_str("\n## In the installation\n\n| what | command or query |");
     for role in GlobalRole::ALL {
         let _ = write!(page, " {} |", role.as_str());
