@@ -19,6 +19,7 @@ use crate::{
     refusal,
     serve::{reply, unknown},
     service::{Auth, Inner},
+    sessions,
 };
 
 /// What the role takes from operators.
@@ -34,7 +35,11 @@ pub const NAMES: &[&str] = &[
     "tokens",
     "erase_user",
     "rotate_signing_key",
+    "end_all_sessions",
 ];
+
+/// So many sessions are ended before an answer: each takes some writes, and whoever asks waits for seconds only.
+const AT_ONCE: usize = 200;
 
 /// A command and who asks it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,6 +63,22 @@ pub struct RotateSigningKey {
     /// Withdraw every key that there is now: what they signed is refused, and clients refresh. Otherwise the new key is
     /// published first, and the tokens of the old one stay good until they expire.
     pub now: bool,
+}
+
+/// End the sessions of everybody: for after a restore, which brings back what had ended.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct EndAllSessions {
+    /// Only what was opened before this moment, so that who logs in meanwhile stays.
+    pub before: Timestamp,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct SessionsEnded {
+    /// How many were ended.
+    pub ended: usize,
+    /// There are more: ask again.
+    pub more: bool,
 }
 
 /// The key that signs, or is about to.
@@ -110,6 +131,16 @@ impl Auth {
             "rotate_signing_key" => {
                 let run = async |FromOperator { operator, command }| rotate(auth, &operator, command).await;
                 reply("rotate_signing_key", body, run).await
+            }
+            "end_all_sessions" => {
+                let run = async |FromOperator { operator, command }| {
+                    let Operator { user, host } = &operator;
+                    let EndAllSessions { before } = command;
+                    tracing::warn!(operator = %format!("{user}@{host}"), "an operator ends everybody's sessions");
+                    let (ended, more) = sessions::end_everybodys(auth, &trace, before, AT_ONCE).await?;
+                    Ok(SessionsEnded { ended, more })
+                };
+                reply("end_all_sessions", body, run).await
             }
             other => unknown(other),
         }

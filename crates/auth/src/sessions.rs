@@ -200,6 +200,44 @@ pub(crate) async fn revoke_all(
     Ok(ended)
 }
 
+/// Ends sessions of everybody, people and programs, that were opened before a moment: so many at once. How many, and
+/// whether there may be more.
+///
+/// # Errors
+/// As [`revoke`]; those that had been ended by then stay so.
+pub(crate) async fn end_everybodys(
+    auth: &Inner,
+    trace: &TraceContext,
+    before: Timestamp,
+    most: usize,
+) -> Result<(usize, bool), Problem> {
+    let mut ended = 0;
+    for key in auth.families.key_names().await.map_err(|error| refusal::not_kept(&error))? {
+        let user = key.split_once('.').and_then(|(user, _)| user.parse().ok());
+        let (Some(user), Some(session)) = (user, session_of(&key)) else { continue };
+        if ended == most {
+            return Ok((ended, true));
+        }
+        let Some((family, _)) = find(auth, user, session).await? else { continue };
+        if family.opened_at < before && !family.announced {
+            revoke(auth, trace, user, session, RevocationReason::EndedByAdmin).await?;
+            ended += 1;
+        }
+    }
+    for key in auth.service_tokens.key_names().await.map_err(|error| refusal::not_kept(&error))? {
+        let Ok(token) = key.parse() else { continue };
+        let Some((kept, _)) = auth.kept_token(token).await? else { continue };
+        if ended >= most {
+            return Ok((ended, true));
+        }
+        if kept.sessions.iter().any(|session| session.timestamp() < before) {
+            auth.end_token_sessions(trace, kept.user, token, RevocationReason::EndedByAdmin).await?;
+            ended += kept.sessions.len();
+        }
+    }
+    Ok((ended, false))
+}
+
 /// Removes all that is kept of a user's sessions, those that had ended among them: devices and addresses.
 ///
 /// # Errors

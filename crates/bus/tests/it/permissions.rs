@@ -221,6 +221,7 @@ fn subscribing() -> Vec<(&'static str, Vec<BusRole>)> {
         ("ops.v1.tokens auth", vec![Auth]),
         ("ops.v1.erase_user auth", vec![Auth]),
         ("ops.v1.rotate_signing_key auth", vec![Auth]),
+        ("ops.v1.end_all_sessions auth", vec![Auth]),
         ("cmd.v1.send command-api", vec![CommandApi]),
         ("cmd.v1.erase_room command-api", vec![CommandApi]),
         ("cmd.v1.send", vec![]),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chasqui_auth::operator::Whom;
+use chasqui_auth::operator::{EndAllSessions, SessionsEnded, Whom};
 use chasqui_bus::{Bus, BusRole};
 use chasqui_events::{Timestamp, account::GlobalRole};
 use chasqui_protocol::{
@@ -15,7 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     moment,
-    operator::{ask, new_id},
+    operator::{ask, new_id, record},
 };
 use crate::{output, serve::connect};
 
@@ -39,6 +39,12 @@ pub(crate) enum Users {
     Reinstate(Act),
     /// Logs somebody out everywhere; they may log in again.
     EndSessions(Act),
+    /// Logs everybody out everywhere, people and programs: for after a restore, which opens again what had ended.
+    EndAllSessions {
+        /// Why; it is recorded.
+        #[arg(long)]
+        reason: String,
+    },
     /// Gives somebody a global role.
     Role {
         #[command(flatten)]
@@ -113,11 +119,26 @@ pub(super) async fn run(config: &Config, users: Users) -> anyhow::Result<()> {
             ask::<Accepted>(&bus, "end_sessions", EndSessions { id: new_id(), user: id, reason }).await?;
             user
         }
+        Users::EndAllSessions { reason } => return end_all_sessions(&bus, reason).await,
         Users::Role { act, role } => give(&bus, act, role.into()).await?,
         Users::GrantAdmin(act) => give(&bus, act, GlobalRole::Admin).await?,
     };
     output::say(&shown(&user, &account(&bus, &user).await?))?;
     Ok(())
+}
+
+async fn end_all_sessions(bus: &Bus, reason: String) -> anyhow::Result<()> {
+    record(bus, "users end-all-sessions", vec![], Some(reason)).await?;
+    let before = Timestamp(now_ms());
+    let mut all = 0;
+    loop {
+        let SessionsEnded { ended, more } = ask(bus, "end_all_sessions", EndAllSessions { before }).await?;
+        all += ended;
+        output::say(&format!("{all} sessions ended{}", if more { " \u{2026}" } else { "" }))?;
+        if !more {
+            return Ok(());
+        }
+    }
 }
 
 async fn give(bus: &Bus, act: Act, role: GlobalRole) -> anyhow::Result<String> {

@@ -47,6 +47,12 @@ async fn the_operator_looks_after_accounts_and_leaves_a_record() {
     })
     .await;
     assert!(may_log_in(&stack, "beto").await);
+    let phone = stack.accounts().login("beto", &Person::password(), "a phone").await.unwrap();
+    let ended = said(&admin(&stack, &["users", "end-all-sessions", "--reason", "a restored copy"]));
+    assert!(ended.ends_with("sessions ended\n") && !ended.starts_with('0'), "{ended}");
+    let refresh_token = phone.tokens().await.refresh_token;
+    assert!(stack.accounts().refresh(&refresh_token.into()).await.is_err(), "a session from before");
+    assert!(may_log_in(&stack, "beto").await);
     let erased = said(&admin(&stack, &["users", "erase", "beto", "--reason", "asked for by letter"]));
     assert!(erased.contains("erased"), "{erased}");
     assert!(!may_log_in(&stack, "beto").await);
@@ -70,6 +76,7 @@ async fn the_operator_looks_after_accounts_and_leaves_a_record() {
         ("user.suspended", "spam"),
         ("user.reinstated", "a misunderstanding"),
         ("user.sessions_ended", "a stolen laptop"),
+        ("users end-all-sessions", "a restored copy"),
         ("user.erased", "asked for by letter"),
         ("projections rebuild", "to be sure"),
     ];
