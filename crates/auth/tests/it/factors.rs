@@ -220,7 +220,8 @@ async fn a_login_that_waits_ends_with_the_password_that_it_knew() {
     let installation = Installation::start().await;
     let ana = Somebody::enrols(&installation).await;
     let asked = ana.begins().await;
-    let change = json!({"id": new_id(), "old_password": PASSWORD, "new_password": "another llama on the bridge"});
+    let change =
+        json!({"id": new_id(), "old_password": PASSWORD, "new_password": "another llama on the bridge"});
     let (status, problem) = command(&ana.app, "change_password", Some(&ana.token), change).await;
     assert_eq!(status, 200, "{problem}");
     is(&ana.shows(&asked, json!({"recovery_code": ana.recovery_codes[0]})).await, 401, "challenge-expired");
