@@ -19,11 +19,14 @@ use chasqui_events::{
     identity::RevocationReason,
 };
 use chasqui_protocol::Problem;
-use chasqui_runtime::{clock::now_ms, telemetry::TraceContext};
+use chasqui_runtime::{
+    clock::{now_ms, random_bytes},
+    telemetry::TraceContext,
+};
 
 use crate::{
     credential, errand,
-    ledger::Request,
+    ledger::{self, Erasing, Ledger, Request},
     refusal,
     service::{Auth, Inner, derived_id},
     sessions,
@@ -59,7 +62,8 @@ impl Auth {
     /// completed. Several processes may do this at once.
     ///
     /// # Errors
-    /// `unavailable` when the log or a bucket does not answer; what is left is left for the next time.
+    /// The first of those that were met, such as `unavailable` when the log or a bucket does not answer. What has failed is left
+    /// for the next time; the others are carried out.
     pub async fn resume_erasures(&self, replay: bool) -> Result<usize, Problem> {
         self.resume_erasures_up_to(Step::Done, replay).await
     }
@@ -70,54 +74,57 @@ impl Auth {
     /// As [`Auth::resume_erasures`].
     #[doc(hidden)]
     pub async fn resume_erasures_up_to(&self, last: Step, replay: bool) -> Result<usize, Problem> {
-        let auth = &*self.0;
-        let mut completed = 0;
-        for owner in auth.erasures.owners().await? {
-            let (Owner::User(user), Some(request)) = (owner, auth.erasures.request(owner).await?) else {
-                continue;
-            };
-            if request.done_at.is_none() || (replay && !is_gone(auth, user).await?) {
-                carry_out(auth, user, &request, last).await?;
-                completed += 1;
-            }
-        }
-        Ok(completed)
+        ledger::resume(&*self.0, last, replay).await
     }
-}
-
-/// Whether nothing has come back of a user who was erased.
-async fn is_gone(auth: &Inner, user: UserId) -> Result<bool, Problem> {
-    let key = auth.sealer.keyring().is_destroyed(Owner::User(user)).await;
-    let credential = auth.credentials.get(&user.to_string()).await;
-    Ok(key.map_err(|error| refusal::no_key(&error))?
-        && credential.map_err(|error| refusal::not_kept(&error))?.is_none()
-        && auth.account(user).await?.account.is_erased())
 }
 
 /// Asks for the erasure of a user and carries it out. What was decided before about whether it may be stands.
 pub(crate) async fn erase(auth: &Inner, user: UserId, request: Request) -> Result<(), Problem> {
-    let request = auth.erasures.ask(Owner::User(user), request).await?;
-    carry_out(auth, user, &request, Step::Done).await
+    ledger::erase(auth, Owner::User(user), user, request).await
 }
 
-async fn carry_out(auth: &Inner, user: UserId, request: &Request, last: Step) -> Result<(), Problem> {
-    let trace = TraceContext::root(chasqui_runtime::clock::random_bytes());
-    for step in Step::ALL.into_iter().filter(|step| *step <= last) {
+impl Erasing for Inner {
+    type Id = UserId;
+    type Step = Step;
+
+    const STEPS: &'static [Step] = &Step::ALL;
+
+    fn ledger(&self) -> &Ledger {
+        &self.erasures
+    }
+
+    fn id(owner: Owner) -> Option<UserId> {
+        match owner {
+            Owner::User(user) => Some(user),
+            Owner::Room(_) => None,
+        }
+    }
+
+    async fn is_gone(&self, user: UserId) -> Result<bool, Problem> {
+        let key = self.sealer.keyring().is_destroyed(Owner::User(user)).await;
+        let credential = self.credentials.get(&user.to_string()).await;
+        Ok(key.map_err(|error| refusal::no_key(&error))?
+            && credential.map_err(|error| refusal::not_kept(&error))?.is_none()
+            && self.account(user).await?.account.is_erased())
+    }
+
+    async fn take(&self, step: Step, user: UserId, request: &Request) -> Result<(), Problem> {
         match step {
-            Step::Told => tell(auth, user, request).await?,
-            Step::KeysDestroyed => auth.destroy_key(user).await?,
-            Step::CredentialRemoved => remove_credential(auth, user).await?,
+            Step::Told => tell(self, user, request).await,
+            Step::KeysDestroyed => self.destroy_key(user).await,
+            Step::CredentialRemoved => remove_credential(self, user).await,
             Step::SessionsEnded => {
-                sessions::end_all(auth, &trace, user, RevocationReason::Erased).await?;
-                sessions::forget_all(auth, user).await?;
+                let trace = TraceContext::root(random_bytes());
+                sessions::end_all(self, &trace, user, RevocationReason::Erased).await?;
+                sessions::forget_all(self, user).await
             }
             Step::Done => {
-                auth.erasures.mark_done(Owner::User(user), request, Timestamp(now_ms())).await?;
+                self.erasures.mark_done(Owner::User(user), request, Timestamp(now_ms())).await?;
                 tracing::info!(user.id = %user, "a user was erased");
+                Ok(())
             }
         }
     }
-    Ok(())
 }
 
 /// Removes what proves who the user is; before it, the claim of their e-mail address.

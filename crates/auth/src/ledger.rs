@@ -3,6 +3,8 @@
 //! An entry is a promise: whoever keeps the owners' keys carries it out, however often a process dies meanwhile. It is never
 //! taken back and never emptied, so that a restored copy of keys or data is told what must not come back (ADR 16).
 
+mod erasing;
+
 use bytes::Bytes;
 use chasqui_bus::{
     Bus,
@@ -13,6 +15,7 @@ use chasqui_events::{Timestamp, UserId, account::Operator};
 use chasqui_protocol::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
+pub use self::erasing::{Erasing, erase, resume};
 use crate::refusal;
 
 /// An entry.

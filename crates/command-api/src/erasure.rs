@@ -4,7 +4,10 @@
 //! any more and readers hear of it; then the room's keys are destroyed; at last the request is marked as done. Every step may
 //! be repeated, and a worker repeats those of requests that are not done.
 
-use chasqui_auth::{ledger::Request, refusal};
+use chasqui_auth::{
+    ledger::{self, Erasing, Ledger, Request},
+    refusal,
+};
 use chasqui_bus::event_store::RoomChange;
 use chasqui_crypto::Owner;
 use chasqui_domain::{Rejection, room::Decision};
@@ -40,7 +43,8 @@ impl CommandApi {
     /// the log has undone. Returns how many erasures were completed. Several processes may do this at once.
     ///
     /// # Errors
-    /// `unavailable` when the log or a bucket does not answer; what is left is left for the next time.
+    /// The first of those that were met, such as `unavailable` when the log or a bucket does not answer. What has failed is left
+    /// for the next time; the others are carried out.
     pub async fn resume_erasures(&self, replay: bool) -> Result<usize, Problem> {
         self.resume_erasures_up_to(Step::Done, replay).await
     }
@@ -51,48 +55,52 @@ impl CommandApi {
     /// As [`CommandApi::resume_erasures`].
     #[doc(hidden)]
     pub async fn resume_erasures_up_to(&self, last: Step, replay: bool) -> Result<usize, Problem> {
-        let api = &*self.0;
-        let mut completed = 0;
-        for owner in api.erasures.owners().await? {
-            let (Owner::Room(room), Some(request)) = (owner, api.erasures.request(owner).await?) else {
-                continue;
-            };
-            if request.done_at.is_none() || (replay && !is_gone(api, room).await?) {
-                carry_out(api, room, &request, last).await?;
-                completed += 1;
-            }
-        }
-        Ok(completed)
+        ledger::resume(&*self.0, last, replay).await
     }
 }
 
 /// Asks for the erasure of a room and carries it out. What was decided before about whether it may be stands.
 pub(crate) async fn erase(api: &Inner, room: RoomId, request: Request) -> Result<(), Problem> {
-    let request = api.erasures.ask(Owner::Room(room), request).await?;
-    carry_out(api, room, &request, Step::Done).await
+    ledger::erase(api, Owner::Room(room), room, request).await
 }
 
-/// Whether nothing has come back of a room that was erased.
-async fn is_gone(api: &Inner, room: RoomId) -> Result<bool, Problem> {
-    let destroyed = api.sealer.keyring().is_destroyed(Owner::Room(room)).await;
-    Ok(destroyed.map_err(|error| refusal::no_key(&error))? && api.newest_room(room).await?.room.erased)
-}
+impl Erasing for Inner {
+    type Id = RoomId;
+    type Step = Step;
 
-async fn carry_out(api: &Inner, room: RoomId, request: &Request, last: Step) -> Result<(), Problem> {
-    for step in Step::ALL.into_iter().filter(|step| *step <= last) {
+    const STEPS: &'static [Step] = &Step::ALL;
+
+    fn ledger(&self) -> &Ledger {
+        &self.erasures
+    }
+
+    fn id(owner: Owner) -> Option<RoomId> {
+        match owner {
+            Owner::Room(room) => Some(room),
+            Owner::User(_) => None,
+        }
+    }
+
+    async fn is_gone(&self, room: RoomId) -> Result<bool, Problem> {
+        let destroyed = self.sealer.keyring().is_destroyed(Owner::Room(room)).await;
+        let destroyed = destroyed.map_err(|error| refusal::no_key(&error))?;
+        Ok(destroyed && self.newest_room(room).await?.room.erased)
+    }
+
+    async fn take(&self, step: Step, room: RoomId, request: &Request) -> Result<(), Problem> {
         match step {
-            Step::Told => tell(api, room, request).await?,
+            Step::Told => tell(self, room, request).await,
             Step::KeysDestroyed => {
-                let destroyed = api.sealer.keyring().destroy(Owner::Room(room), now()).await;
-                destroyed.map_err(|error| refusal::no_key(&error))?;
+                let destroyed = self.sealer.keyring().destroy(Owner::Room(room), now()).await;
+                destroyed.map(drop).map_err(|error| refusal::no_key(&error))
             }
             Step::Done => {
-                api.erasures.mark_done(Owner::Room(room), request, now()).await?;
+                self.erasures.mark_done(Owner::Room(room), request, now()).await?;
                 tracing::info!(%room, "a room was erased");
+                Ok(())
             }
         }
     }
-    Ok(())
 }
 
 /// Records that the room is no more, unless that is recorded.

@@ -156,3 +156,28 @@ async fn a_death_between_any_two_steps_is_made_good() {
         is_gone(&installation, &next, user, &name).await;
     }
 }
+
+/// Requests that cannot be read, and somebody whose credential cannot: whoever is behind them in the ledger does not wait.
+#[tokio::test]
+async fn an_erasure_that_fails_holds_up_no_other() {
+    let installation = Installation::start().await;
+    let auth = installation.auth().await;
+    let bus = installation.bus(BusRole::Auth).await;
+    let ledger = Bucket::open(bus.clone(), Name::Erasures);
+    let credentials = Bucket::open(bus, Name::Credentials);
+    // The ledger has no order: with so many, it is next to certain that some come first.
+    for _ in 0..30 {
+        ledger.create(&format!("user.{}", new_id()), "not a request".into()).await.unwrap();
+    }
+    let (ana, ben) = (register(&auth, "Ana").await.unwrap(), register(&auth, "Ben").await.unwrap());
+    for user in [ana, ben] {
+        let request = json!({"requested_at": 1, "by": user}).to_string();
+        ledger.create(&format!("user.{user}"), request.into()).await.unwrap();
+    }
+    credentials.put(&ana.to_string(), "not a credential".into()).await.unwrap();
+    assert_eq!(auth.resume_erasures(false).await.unwrap_err().code, Code::Internal, "it is said");
+    is_gone(&installation, &auth, ben, "Ben").await;
+    credentials.delete(&ana.to_string()).await.unwrap();
+    auth.resume_erasures(false).await.unwrap_err();
+    is_gone(&installation, &auth, ana, "Ana").await;
+}
