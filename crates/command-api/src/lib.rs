@@ -8,6 +8,7 @@ mod authorship;
 mod command;
 pub mod erasure;
 mod heads;
+mod marks;
 mod routes;
 pub mod serve;
 mod service;

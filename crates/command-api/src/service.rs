@@ -16,7 +16,9 @@ use chasqui_runtime::{clock::random_bytes, config::Config};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{authorship::Authorship, heads::Heads, routes::FindSent, slow_mode::SlowMode, users::Users};
+use crate::{
+    authorship::Authorship, heads::Heads, marks::Marks, routes::FindSent, slow_mode::SlowMode, users::Users,
+};
 
 /// Rooms, messages and receipts. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -30,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) heads: Heads,
+    pub(crate) marks: Marks,
     pub(crate) users: Users,
     pub(crate) sealer: Sealer,
     pub(crate) slow_mode: SlowMode,
@@ -68,6 +71,7 @@ impl CommandApi {
             limits: chasqui_auth::limits(config),
             rates,
             heads: Heads::new(log.clone(), config.chat.partitions),
+            marks: Marks::new(),
             users: Users::new(log.clone()),
             erasures: Ledger::open(bus.clone(), OwnerKind::Room),
             sealer: Sealer::new(keyring, config.crypto.seals_per_epoch),
@@ -110,14 +114,15 @@ impl Inner {
         self.rooms.reload(room).await.map_err(|error| not_loaded(&error))
     }
 
-    /// A watermark must be a member's, and must not lie beyond the end of the log.
-    pub(crate) async fn check_mark(&self, room: RoomId, user: UserId, seq: Seq) -> Result<(), Problem> {
-        if self.room(room).await?.room.member(user).is_err() {
-            let newest = self.newest_room(room).await?;
-            newest.room.member(user).map_err(|rejection| refusal::rejected(&rejection))?;
+    /// A watermark must be a member's, and must not lie beyond the end of the log. The state of the room that says so.
+    pub(crate) async fn check_mark(&self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, Problem> {
+        let mut state = self.room(room).await?;
+        if state.room.member(user).is_err() {
+            state = self.newest_room(room).await?;
+            state.room.member(user).map_err(|rejection| refusal::rejected(&rejection))?;
         }
         if self.heads.reach(room.partition(), seq).await? {
-            return Ok(());
+            return Ok(state.seq);
         }
         let detail = format!("the room does not reach as far as {seq}; name a place that you have been sent");
         Err(Problem::new(Code::MessageNotFound, detail))

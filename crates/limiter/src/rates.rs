@@ -20,6 +20,9 @@ pub struct Rates {
     login_failures: AttemptRule,
     login_address: Limit,
     register_address: Limit,
+    entrance_address: Limit,
+    reset_address: Limit,
+    mail_account: Limit,
     refresh_session: Limit,
     send_account: Limit,
     send_service: Limit,
@@ -28,6 +31,7 @@ pub struct Rates {
     open_direct_account: Limit,
     invite_account: Limit,
     change_account: Limit,
+    mark_account: Limit,
     change_service: Limit,
     query_account: Limit,
     export_account: Limit,
@@ -90,6 +94,9 @@ impl Rates {
             },
             login_address: limit("login_address", rate.login_address),
             register_address: limit("register_address", rate.register_address),
+            entrance_address: limit("entrance_address", rate.entrance_address),
+            reset_address: limit("reset_address", rate.reset_address),
+            mail_account: limit("mail_account", rate.mail_account),
             refresh_session: limit("refresh_session", rate.refresh_session),
             send_account: limit("send_account", rate.send_account),
             send_service: limit("send_service", rate.send_service),
@@ -98,6 +105,7 @@ impl Rates {
             open_direct_account: limit("open_direct_account", rate.open_direct_account),
             invite_account: limit("invite_account", rate.invite_account),
             change_account: limit("change_account", rate.change_account),
+            mark_account: limit("mark_account", rate.mark_account),
             change_service: limit("change_service", rate.change_service),
             query_account: limit("query_account", rate.query_account),
             export_account: limit("export_account", rate.export_account),
@@ -158,6 +166,22 @@ impl Rates {
         self.by_address(self.register_address, address).await
     }
 
+    /// Whatever else is asked without a login. Many people may be behind one address, so that this is about floods.
+    pub fn enter(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        let Some(address) = address else { return Ok(()) };
+        self.judge(self.limiter.admit(self.entrance_address, network(address)))
+    }
+
+    /// A password reset that is asked for.
+    pub async fn reset(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        self.by_address(self.reset_address, address).await
+    }
+
+    /// A mail to an address that somebody says is theirs.
+    pub async fn mail(&self, user: UserId) -> Result<(), Problem> {
+        self.judge(self.limiter.check(self.mail_account, user.as_uuid().as_bytes()).await)
+    }
+
     /// An exchange of a refresh token.
     pub async fn refresh(&self, session: SessionId) -> Result<(), Problem> {
         self.judge(self.limiter.check(self.refresh_session, session.as_uuid().as_bytes()).await)
@@ -196,6 +220,11 @@ impl Rates {
     /// Any other change of a room, a membership or a profile.
     pub fn change(&self, account: Account) -> Result<(), Problem> {
         self.admit(if account.service { self.change_service } else { self.change_account }, account.user)
+    }
+
+    /// A mark that is set by a command, which is a fact of its own.
+    pub fn mark(&self, account: Account) -> Result<(), Problem> {
+        self.admit(if account.service { self.change_service } else { self.mark_account }, account.user)
     }
 
     /// A query.

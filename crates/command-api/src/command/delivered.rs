@@ -35,7 +35,13 @@ pub(crate) async fn endpoint(
 pub(crate) async fn handle(api: &Inner, caller: &Caller, command: Delivered) -> Result<Accepted, Problem> {
     let Delivered { room, seq } = command;
     let user = caller.identity.user;
-    api.check_mark(room, user, seq).await?;
+    api.rates.mark(caller.account())?;
+    let state = api.check_mark(room, user, seq).await?;
     let mark = Mark { user, delivered: seq, read: 0 };
-    receipts::append(api, &caller.trace, new_id(), room, vec![mark]).await
+    if let Some(position) = api.marks.reached(room, state, mark) {
+        return Ok(Accepted { position: Some(position), ..Accepted::default() });
+    }
+    let accepted = receipts::append(api, &caller.trace, new_id(), room, vec![mark]).await?;
+    api.marks.note(room, state, mark, accepted.position);
+    Ok(accepted)
 }

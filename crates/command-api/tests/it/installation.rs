@@ -77,6 +77,12 @@ impl Installation {
         CommandApi::build(&self.config, self.bus(BusRole::CommandApi).await, Rates::none()).await.unwrap()
     }
 
+    /// A process of the role with the limits that are configured, held by itself.
+    pub(crate) async fn limited_api(&self) -> CommandApi {
+        let rates = Rates::local(&self.config);
+        CommandApi::build(&self.config, self.bus(BusRole::CommandApi).await, rates).await.unwrap()
+    }
+
     /// A process of the role behind a network that loses what one wants.
     pub(crate) async fn api_behind(&self, network: &LossyNats) -> CommandApi {
         let bus = connect(&network.url(), BusRole::CommandApi).await;

@@ -12,7 +12,7 @@ use chasqui_protocol::{Accepted, Code};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use crate::installation::{Installation, new_id};
+use crate::installation::{self, Installation, Person, new_id};
 
 impl Installation {
     async fn as_an_edge(&self, room: RoomId, marks: &[Mark]) -> Accepted {
@@ -28,6 +28,11 @@ impl Installation {
             Reply::Ok(accepted) => accepted,
             Reply::Problem(problem) => panic!("{problem}"),
         }
+    }
+
+    async fn said(&self, person: &Person, room: RoomId) -> u64 {
+        let say = json!({"id": new_id(), "room": room, "body": "hola"});
+        self.ask(person, "send", say).await.unwrap().position.unwrap().seq
     }
 
     async fn marks(&self, room: RoomId) -> Vec<Vec<Mark>> {
@@ -91,4 +96,35 @@ async fn what_another_process_appended_counts_as_reached() {
     let say = json!({"id": new_id(), "room": room, "body": "hola"});
     let seq = crate::installation::ask(&other, &ana, "send", say).await.unwrap().position.unwrap().seq;
     installation.ask(&ana, "read", json!({"room": room, "seq": seq})).await.unwrap();
+}
+
+/// Each mark is a fact for ever, so that nobody adds them without end: neither new ones nor the same again.
+#[tokio::test]
+async fn marks_are_limited_and_one_that_does_not_rise_is_no_fact() {
+    let mut installation = Installation::start().await;
+    installation.config.rate.mark_account = Some("6, 1/d".parse().unwrap());
+    let limited = installation.limited_api().await;
+    let ana = installation.person("ana").await;
+    let room = installation.room(&ana, "public").await;
+    let (first, second) = (installation.said(&ana, room).await, installation.said(&ana, room).await);
+    let mark = async |name: &str, seq: u64| {
+        let answer = installation::ask(&limited, &ana, name, json!({"room": room, "seq": seq})).await;
+        answer.map(|accepted| accepted.position.unwrap()).map_err(|problem| problem.code)
+    };
+    let recorded = mark("read", second).await.unwrap();
+    for (name, seq) in [("read", second), ("read", first), ("delivered", second)] {
+        assert_eq!(mark(name, seq).await, Ok(recorded), "{name} {seq}");
+    }
+    let expected = Mark { user: ana.user, delivered: 0, read: second };
+    assert_eq!(installation.marks(room).await, [vec![expected]]);
+    let ben = installation.person("ben").await;
+    let join = json!({"id": new_id(), "room": room});
+    installation::ask(&limited, &ben, "join", join).await.unwrap();
+    assert_ne!(mark("read", second).await, Ok(recorded), "the room has changed: perhaps she had left it");
+    let third = installation.said(&ana, room).await;
+    mark("delivered", third).await.unwrap();
+    for name in ["delivered", "read"] {
+        assert_eq!(mark(name, third).await, Err(Code::TooMany), "{name}");
+    }
+    assert_eq!(installation.marks(room).await.len(), 3);
 }

@@ -224,8 +224,9 @@ configuration! {
         /// Pause before a mail that was not taken is tried again; each further one is twice as long. After six
         /// attempts it is given up, and counted.
         retry_ms: Duration as Millis = "2000" in 10..=600_000;
-        /// Most mails that wait. Where that is full, resets and verifications are refused as `too-many`, and notices
-        /// are dropped and counted.
+        /// Most mails that wait, those included that are tried again later. A quarter of the places is for notices of changes
+        /// alone. Where the others are taken, resets and verifications are refused as `too-many`; where those for notices
+        /// are, notices are dropped and counted.
         queue: usize as Whole = "256" in 1..=65_536;
     }
 
@@ -335,6 +336,13 @@ configuration! {
         login_failures_rest_s: Duration as Seconds = "86400" in 1..=2_592_000;
         /// Registrations from one address.
         register_address: Option<Rate> as HowOften = "10, 10/h";
+        /// What else is asked from one address without a login: second steps of logins, logins of passkeys and of programs,
+        /// refreshes, tokens of mails. All of them together, for everybody behind the address.
+        entrance_address: Option<Rate> as HowOften = "300, 10/s";
+        /// Password resets asked for from one address.
+        reset_address: Option<Rate> as HowOften = "10, 10/h";
+        /// Mails to a new e-mail address asked for by one person.
+        mail_account: Option<Rate> as HowOften = "10, 10/h";
         /// Exchanges of the refresh token of one session.
         refresh_session: Option<Rate> as HowOften = "10, 1/6s";
         /// Messages of one person.
@@ -351,6 +359,8 @@ configuration! {
         invite_account: Option<Rate> as HowOften = "100, 1/10s";
         /// Other changes by one person: of rooms, memberships, roles, the profile.
         change_account: Option<Rate> as HowOften = "60, 2/s";
+        /// Marks (`read`, `delivered`) that one person sets by a command. Those of a WebSocket are gathered instead.
+        mark_account: Option<Rate> as HowOften = "120, 5/s";
         /// Changes of any kind by one program.
         change_service: Option<Rate> as HowOften = "10000, 5000/s";
         /// Queries of one person.
