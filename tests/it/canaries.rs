@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use chasqui_client::{Connection, SocketLimits};
 use chasqui_protocol::{Accepted, ClientFrame, Codec, command::Tokens};
-use chasqui_testkit::{Layout, Role, Stack, within};
+use chasqui_testkit::{Layout, Role, SmtpSink, Stack, eventually, within};
 use futures::TryStreamExt as _;
 use serde_json::{Value, json};
 
@@ -89,6 +89,30 @@ impl Story<'_> {
         let send = json!({"id": id(), "room": room, "body": self.canaries.hatch("a message")});
         self.post(Role::CommandApi, "send", token, send.to_string()).await.expect("sent");
         (tokens.clone(), json!(room))
+    }
+
+    /// Wants two e-mail addresses: the server of one takes no mail now, that of the other never, and both repeat the address
+    /// in what they answer.
+    async fn wants_addresses(&mut self, tokens: &Tokens, mail: &SmtpSink) {
+        for (status, outcome) in [(451, None), (550, Some("given_up"))] {
+            let address = self.canaries.hatch("an e-mail address");
+            mail.refuse_recipients(&address, status);
+            let wanted = json!({"id": id(), "email": format!("{address}@example.org")});
+            let token = Some(tokens.access_token.as_str());
+            self.post(Role::Auth, "change_email", token, wanted.to_string())
+                .await
+                .expect("a mail is on its way");
+            let log = self.stack.role(Role::Auth);
+            eventually("a line about the mail", async || {
+                let told = format!("\"smtp.status\":{status}");
+                if log.log_text().contains(&told) { Ok(()) } else { Err(format!("no {told}")) }
+            })
+            .await;
+            if let Some(outcome) = outcome {
+                let counted = log.metric_of("chasqui_mails_total", outcome).await;
+                assert!(counted >= 1.0, "{counted}");
+            }
+        }
     }
 
     fn tokens(&mut self, tokens: Value) -> Tokens {
@@ -231,11 +255,15 @@ fn id() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_in_a_log_a_metric_a_subject_or_a_problem() {
-    let layout =
-        Layout::process_per_role(1).set("log.filter", "info,chasqui=trace").set("log.format", "json");
+    let mail = SmtpSink::start().await;
+    let layout = Layout::process_per_role(1)
+        .set("log.filter", "info,chasqui=trace")
+        .set("log.format", "json")
+        .set("smtp.url", mail.url());
     let stack = Stack::with(layout).await;
     let mut story = Story { stack: &stack, canaries: Canaries::default(), problems: String::new() };
     let (tokens, room) = story.goes_well().await;
+    story.wants_addresses(&tokens, &mail).await;
     story.goes_wrong(&tokens, &room).await;
     // The same again while nothing works.
     stack.redis().kill_9().unwrap();

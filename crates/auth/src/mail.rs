@@ -1,33 +1,40 @@
-//! Mail to users: a bounded queue of errands, and who runs them.
+//! Mail to users: bounded queues of errands, and who runs them.
 //!
-//! An errand is put into the queue when its command is answered, and everything that could tell something about who
+//! An errand is put into a [lane] when its command is answered, and everything that could tell something about who
 //! exists (looking an address up, making a token, the mail itself) happens afterwards. A mail that is not taken is tried
-//! again with growing pauses, then given up; a process that ends loses what waits, and the user asks again.
+//! again after growing pauses, then given up; a process that ends loses what waits, and the user asks again.
+//!
+//! Notices of changes have a lane of their own: whoever floods the other one keeps nobody from hearing that their password
+//! was changed.
 
+mod lane;
 mod letter;
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable as _};
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::{config::Config, metrics::names};
-use futures::{StreamExt as _, stream};
+use lane::Lane;
 pub(crate) use letter::{Change, Letter};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, header::ContentType},
+    transport::smtp,
 };
-use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
-use tokio::sync::mpsc;
 
 use crate::{
-    errand::{self, Errand},
+    errand::Errand,
     service::{Auth, Inner},
 };
 
-/// Mails handed over at once.
-const AT_ONCE: usize = 4;
+/// Mails handed over at once that somebody asked for.
+const ASKED_AT_ONCE: usize = 3;
+/// Notices handed over at once.
+const NOTICES_AT_ONCE: usize = 1;
+/// One in so many places is for notices.
+const NOTICES_SHARE: usize = 4;
 /// Attempts at one mail.
 const ATTEMPTS: usize = 6;
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
@@ -38,9 +45,8 @@ pub(crate) struct Mailer {
     from: Mailbox,
     public_url: String,
     first_pause: Duration,
-    queue: mpsc::Sender<Errand>,
-    /// Until somebody runs them.
-    inbox: Mutex<Option<mpsc::Receiver<Errand>>>,
+    asked: Lane,
+    notices: Lane,
 }
 
 /// Mail cannot be sent as configured.
@@ -67,14 +73,14 @@ impl Mailer {
         let Some(url) = &smtp.url else { return Ok(None) };
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret());
         let transport = transport.map_err(BadMail::Url)?.timeout(Some(smtp.timeout_ms)).build();
-        let (queue, inbox) = mpsc::channel(smtp.queue);
+        let for_notices = (smtp.queue / NOTICES_SHARE).max(1);
         Ok(Some(Self {
             transport,
             from: smtp.from.parse().map_err(BadMail::From)?,
             public_url: config.auth.public_url.trim_end_matches('/').to_owned(),
             first_pause: smtp.retry_ms,
-            queue,
-            inbox: Mutex::new(Some(inbox)),
+            asked: Lane::new(smtp.queue.saturating_sub(for_notices).max(1), ASKED_AT_ONCE),
+            notices: Lane::new(for_notices, NOTICES_AT_ONCE),
         }))
     }
 
@@ -88,15 +94,20 @@ impl Mailer {
     /// # Errors
     /// `too-many` where too many wait.
     pub(crate) fn queue(&self, errand: Errand) -> Result<(), Problem> {
-        self.queue.try_send(errand).map_err(|_| {
-            metrics::counter!(names::MAILS_TOTAL, "outcome" => "queue_full").increment(1);
-            let detail = "too many mails are waiting to be sent; try again in a minute";
-            Problem::new(Code::TooMany, detail).retry_after_ms(60_000)
-        })
+        let lane = match errand {
+            Errand::Verify { .. } | Errand::Reset { .. } => &self.asked,
+            Errand::Notice { .. } => &self.notices,
+        };
+        if lane.put(errand) {
+            return Ok(());
+        }
+        count("queue_full");
+        let detail = "too many mails are waiting to be sent; try again in a minute";
+        Err(Problem::new(Code::TooMany, detail).retry_after_ms(60_000))
     }
 
-    /// Hands a letter over, with patience.
-    async fn deliver(&self, letter: Letter) {
+    /// The mail of a letter; nothing where it cannot be written.
+    fn written(&self, letter: Letter) -> Option<Message> {
         let Letter { to, subject, body } = letter;
         let message = Message::builder()
             .from(self.from.clone())
@@ -104,28 +115,58 @@ impl Mailer {
             .subject(subject)
             .header(ContentType::TEXT_PLAIN)
             .body(body);
-        let message = match message {
-            Ok(message) => message,
-            Err(error) => return tracing::error!(%error, "a mail cannot be written"),
-        };
-        let pauses = ExponentialBuilder::default()
+        // Why not is not said: the address could be in it.
+        message.inspect_err(|_| tracing::error!("a mail cannot be written, and is not sent")).ok()
+    }
+
+    /// The pauses before further attempts at one mail.
+    fn pauses(&self) -> ExponentialBackoff {
+        ExponentialBuilder::default()
             .with_min_delay(self.first_pause)
             .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(ATTEMPTS - 1);
-        let sent = (|| async { self.transport.send(message.clone()).await })
-            .retry(pauses)
-            .when(|error| !error.is_permanent())
-            .notify(|error, pause| tracing::info!(%error, ?pause, "a mail was not taken and is tried again"))
-            .await;
-        let outcome = match sent {
-            Ok(_) => "sent",
-            Err(error) => {
-                tracing::warn!(%error, "a mail is given up");
-                "given_up"
-            }
-        };
-        metrics::counter!(names::MAILS_TOTAL, "outcome" => outcome).increment(1);
+            .with_max_times(ATTEMPTS - 1)
+            .build()
     }
+
+    /// Hands a mail over. Returns how long to wait before it is tried again; nothing when that is over, either way.
+    async fn attempt(&self, message: Message, pauses: &mut ExponentialBackoff) -> Option<Duration> {
+        let Err(error) = self.transport.send(message).await else {
+            count("sent");
+            return None;
+        };
+        // The error's own words have the server's in them, and those the address.
+        let (status, kind) = (error.status().map(u16::from), kind_of(&error));
+        if !error.is_permanent()
+            && let Some(pause) = pauses.next()
+        {
+            tracing::info!(smtp.status = status, kind, ?pause, "a mail was not taken and is tried again");
+            return Some(pause);
+        }
+        tracing::warn!(smtp.status = status, kind, "a mail is given up");
+        count("given_up");
+        None
+    }
+}
+
+/// What went wrong, without whom it is about.
+fn kind_of(error: &smtp::Error) -> &'static str {
+    if error.is_permanent() || error.is_transient() {
+        "refused"
+    } else if error.is_timeout() {
+        "timeout"
+    } else if error.is_tls() {
+        "tls"
+    } else if error.is_response() {
+        "not understood"
+    } else if error.is_client() {
+        "client"
+    } else {
+        "connection"
+    }
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!(names::MAILS_TOTAL, "outcome" => outcome).increment(1);
 }
 
 impl Inner {
@@ -147,15 +188,6 @@ impl Auth {
     pub async fn run_errands(&self) {
         let auth = &*self.0;
         let Some(mailer) = &auth.mailer else { return std::future::pending().await };
-        let Some(inbox) = mailer.inbox.lock().take() else { return std::future::pending().await };
-        stream::unfold(inbox, |mut inbox| async move { inbox.recv().await.map(|errand| (errand, inbox)) })
-            .for_each_concurrent(AT_ONCE, |errand| async move {
-                match errand::run(auth, mailer, errand).await {
-                    Ok(Some(letter)) => mailer.deliver(letter).await,
-                    Ok(None) => {}
-                    Err(problem) => tracing::warn!(%problem, "a mail could not be prepared"),
-                }
-            })
-            .await;
+        tokio::join!(mailer.asked.run(auth, mailer), mailer.notices.run(auth, mailer));
     }
 }

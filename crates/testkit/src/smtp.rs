@@ -4,7 +4,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -49,6 +49,9 @@ pub struct SmtpSink {
 struct Shared {
     mails: watch::Sender<Vec<Mail>>,
     refusals: AtomicUsize,
+    /// Part of an address, and how its recipients are refused.
+    unwelcome: Mutex<Option<(String, u16)>>,
+    turned_away: watch::Sender<usize>,
     silent: AtomicBool,
 }
 
@@ -58,8 +61,14 @@ impl SmtpSink {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (mails, _) = watch::channel(Vec::new());
-        let shared =
-            Arc::new(Shared { mails, refusals: AtomicUsize::new(0), silent: AtomicBool::new(false) });
+        let (turned_away, _) = watch::channel(0);
+        let shared = Arc::new(Shared {
+            mails,
+            refusals: AtomicUsize::new(0),
+            unwelcome: Mutex::default(),
+            turned_away,
+            silent: AtomicBool::new(false),
+        });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Self { address, shared, server }
     }
@@ -73,6 +82,19 @@ impl SmtpSink {
     /// The next so many mails are refused for now (451).
     pub fn refuse(&self, mails: usize) {
         self.shared.refusals.store(mails, Ordering::SeqCst);
+    }
+
+    /// From now on recipients whose address has this in it are refused with this status; the answer repeats the address, as
+    /// servers do.
+    pub fn refuse_recipients(&self, part: &str, status: u16) {
+        *self.shared.unwelcome.lock().unwrap() = Some((part.to_owned(), status));
+    }
+
+    /// Waits until so many recipients were refused in all.
+    pub async fn turned_away(&self, number: usize) {
+        let mut turned_away = self.shared.turned_away.subscribe();
+        let enough = turned_away.wait_for(|times| *times >= number);
+        within(&format!("refusal number {number}"), enough).await.unwrap();
     }
 
     /// From now on nothing is answered.
@@ -128,8 +150,10 @@ async fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
             }
             "RCPT" => {
                 let address = line.split(['<', '>']).nth(1).unwrap_or_default();
-                to.push(address.to_owned());
-                "250 ok".to_owned()
+                refusal(shared, address).unwrap_or_else(|| {
+                    to.push(address.to_owned());
+                    "250 ok".to_owned()
+                })
             }
             "DATA" => {
                 socket.get_mut().write_all(b"354 go on\r\n").await?;
@@ -144,6 +168,14 @@ async fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
             _ => "502 not known here".to_owned(),
         };
     }
+}
+
+/// How a recipient is refused.
+fn refusal(shared: &Shared, address: &str) -> Option<String> {
+    let unwelcome = shared.unwelcome.lock().unwrap();
+    let (_, status) = unwelcome.as_ref().filter(|(part, _)| address.contains(part.as_str()))?;
+    shared.turned_away.send_modify(|times| *times += 1);
+    Some(format!("{status} <{address}>: not here"))
 }
 
 /// The text as its author wrote it: long lines come in pieces (RFC 2045 §6.7).

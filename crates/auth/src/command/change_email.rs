@@ -49,6 +49,7 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ChangeEmail) 
     let kept = proof::own(auth, caller).await?;
     proof::demand(auth, caller, &kept, password.map(Into::into)).await?;
     if let Some(address) = address {
+        auth.rates.mail(user).await?;
         let generation = kept.credential.generation;
         mailer.queue(Errand::Verify { user, address, generation })?;
         return Ok(Accepted::default());

@@ -3,7 +3,7 @@
 //! The answer is the same for every address, and comes before anything is looked up.
 
 use axum::extract::State;
-use chasqui_http::{Json, Refusal};
+use chasqui_http::{ClientAddress, Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::RequestPasswordReset};
 use chasqui_runtime::telemetry::TraceContext;
 
@@ -30,19 +30,21 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
+    address: ClientAddress,
     Json(command): Json<RequestPasswordReset>,
 ) -> Result<Json<Accepted>, Refusal> {
-    Ok(Json(measured("request_password_reset", handle(&auth.0, &trace, command)).await?))
+    Ok(Json(measured("request_password_reset", handle(&auth.0, &trace, address, command)).await?))
 }
 
-#[expect(clippy::unused_async, reason = "commands are all called alike")]
 pub(crate) async fn handle(
     auth: &Inner,
     _: &TraceContext,
+    ClientAddress(address): ClientAddress,
     command: RequestPasswordReset,
 ) -> Result<Accepted, Problem> {
     let RequestPasswordReset { email } = command;
-    let address = email::checked(&email)?;
-    auth.mailer()?.queue(Errand::Reset { address })?;
+    let (email, mailer) = (email::checked(&email)?, auth.mailer()?);
+    auth.rates.reset(address).await?;
+    mailer.queue(Errand::Reset { address: email })?;
     Ok(Accepted::default())
 }

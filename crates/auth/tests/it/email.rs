@@ -1,14 +1,15 @@
 //! E-mail: verified addresses, resets and notices, with a real mail server at the other end.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::ConnectInfo};
 use chasqui_auth::Auth;
 use chasqui_bus::{
     BusRole,
     kv::{Bucket, Name},
 };
 use chasqui_protocol::{Code, command::Tokens};
+use chasqui_runtime::config::Config;
 use chasqui_testkit::SmtpSink;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     installation::{self, Installation, PASSWORD, login, new_id, register},
-    over_http::{self, ask},
+    over_http::{self, Asked, ask, send},
 };
 
 const NEW: &str = "seven llamas cross a ridge";
@@ -37,12 +38,20 @@ impl Drop for Office {
 
 impl Office {
     async fn open(queue: usize) -> Self {
-        let (mut installation, sink) = (Installation::start().await, SmtpSink::start().await);
+        Self::with(|config| config.smtp.queue = queue, false).await
+    }
+
+    async fn with(set: impl FnOnce(&mut Config), limited: bool) -> Self {
+        let (mut installation, sink) = (Box::pin(Installation::start()).await, SmtpSink::start().await);
         installation.config.smtp.url = Some(sink.url().into());
         installation.config.smtp.retry_ms = Duration::from_millis(10);
-        installation.config.smtp.queue = queue;
+        set(&mut installation.config);
         "https://chat.example.org/".clone_into(&mut installation.config.auth.public_url);
-        let auth = installation.auth().await;
+        let auth = if limited {
+            Box::pin(installation.limited_auth()).await
+        } else {
+            Box::pin(installation.auth()).await
+        };
         let app = over_http::served(&installation, &auth);
         let runner = auth.clone();
         let errands = tokio::spawn(async move { runner.run_errands().await });
@@ -195,6 +204,96 @@ async fn a_server_that_is_busy_is_asked_again_and_one_that_is_silent_fills_the_q
     }
     assert!(refused > 0, "the queue has a bound");
     assert_eq!(office.address_of(&ana).await, "ana@example.org", "nothing else is held up");
+}
+
+/// Addresses whose server takes nothing wait aside for their next attempts, and fill no place of a notice.
+#[tokio::test]
+async fn addresses_that_nobody_takes_mail_for_hold_up_nobody_and_displace_no_notice() {
+    let set = |config: &mut Config| {
+        config.smtp.queue = 12;
+        config.smtp.retry_ms = Duration::from_mins(10);
+    };
+    let office = Office::with(set, false).await;
+    let (ana, ben) = (office.somebody("Ana").await, office.somebody("Ben").await);
+    office.sink.refuse_recipients("@dead.example.org", 451);
+    for n in 0..6 {
+        office.asks_for(&ana, &format!("a{n}@dead.example.org")).await;
+    }
+    office.sink.turned_away(6).await;
+    office.verifies(&ben, "ben@example.org", 0).await;
+    let mut refused = 0;
+    for n in 0..12 {
+        let body = json!({"id": new_id(), "email": format!("b{n}@dead.example.org")});
+        refused += usize::from(office.post("change_email", Some(&ana), body).await.0 == 429);
+    }
+    assert!(refused > 0, "all places for what is asked for are taken");
+    let change = json!({"id": new_id(), "old_password": PASSWORD, "new_password": NEW});
+    let (status, problem) = office.post("change_password", Some(&ben), change).await;
+    assert_eq!(status, 200, "{problem}");
+    let notice = office.sink.mail(2).await;
+    assert_eq!(notice.to, ["ben@example.org"]);
+    assert!(notice.text.contains("The password of your account"), "{}", notice.text);
+}
+
+#[tokio::test]
+async fn mails_are_limited_by_the_address_of_who_asks_and_by_account() {
+    let set = |config: &mut Config| {
+        config.rate.reset_address = Some("2, 1/d".parse().unwrap());
+        config.rate.mail_account = Some("2, 1/d".parse().unwrap());
+    };
+    let office = Office::with(set, true).await;
+    let asked = async |from: &str| {
+        let asked = Asked::post("/v1/commands/request_password_reset", json!({"email": "x@example.org"}));
+        let peer: SocketAddr = from.parse().unwrap();
+        send(&office.app, asked.extension(ConnectInfo(peer))).await
+    };
+    let here = "192.0.2.1:1000";
+    let statuses = [asked(here).await.0, asked(here).await.0, asked("192.0.2.2:1000").await.0];
+    assert_eq!(statuses, [200; 3]);
+    let (status, problem) = asked(here).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("too-many")));
+    let (ana, ben) = (office.somebody("Ana").await, office.somebody("Ben").await);
+    for n in 0..2 {
+        office.asks_for(&ana, &format!("ana{n}@example.org")).await;
+    }
+    let body = json!({"id": new_id(), "email": "ana9@example.org"});
+    let (status, problem) = office.post("change_email", Some(&ana), body).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("too-many")));
+    office.asks_for(&ben, "ben@example.org").await;
+}
+
+/// Whoever has no login yet is counted by their address, at all these entrances together.
+#[tokio::test]
+async fn the_entrances_for_strangers_have_one_limit_per_address() {
+    const ENTRANCES: [&str; 6] = [
+        "login_second_factor",
+        "login_passkey",
+        "verify_email",
+        "reset_password",
+        "service_login",
+        "refresh",
+    ];
+    let set = |config: &mut Config| config.rate.entrance_address = Some("6, 1/d".parse().unwrap());
+    let office = Office::with(set, true).await;
+    let enters = async |name: &str, from: &str| {
+        // Not even read: the limit comes before.
+        let asked = Asked::post(&format!("/v1/commands/{name}"), json!({}));
+        let peer: SocketAddr = from.parse().unwrap();
+        send(&office.app, asked.extension(ConnectInfo(peer))).await.0
+    };
+    for name in ENTRANCES {
+        assert_eq!(enters(name, "192.0.2.1:1000").await, 400, "{name}");
+    }
+    for name in ENTRANCES {
+        assert_eq!(enters(name, "192.0.2.1:1001").await, 429, "{name}");
+    }
+    assert_eq!(enters("refresh", "192.0.2.2:1000").await, 400, "elsewhere");
+    let refresh = json!({"refresh_token": "x"});
+    let second = json!({"handle": "x", "proof": {"code": "000000"}});
+    for (name, body) in [("refresh", refresh), ("login_second_factor", second)] {
+        let by_an_edge = installation::ask_from::<Tokens>(&office.auth, "192.0.2.1", name, body).await;
+        assert_eq!(by_an_edge.unwrap_err().code, Code::TooMany, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A NATS server with the real configuration, permissions and topology, and the role `auth` on it.
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use chasqui_auth::{Auth, secrets};
 use chasqui_backends::{NatsOptions, NatsServer};
@@ -113,11 +113,31 @@ pub(crate) async fn ask<R: DeserializeOwned>(
     body: Value,
     token: Option<&str>,
 ) -> Result<R, Problem> {
+    ask_of(auth, name, body, token, None).await
+}
+
+/// The same from an address, by somebody without a login.
+pub(crate) async fn ask_from<R: DeserializeOwned>(
+    auth: &Auth,
+    address: &str,
+    name: &str,
+    body: Value,
+) -> Result<R, Problem> {
+    ask_of(auth, name, body, None, Some(address.parse().unwrap())).await
+}
+
+async fn ask_of<R: DeserializeOwned>(
+    auth: &Auth,
+    name: &str,
+    body: Value,
+    token: Option<&str>,
+    address: Option<IpAddr>,
+) -> Result<R, Problem> {
     let incoming = Incoming {
         name: name.to_owned(),
         body: body.to_string().into(),
         token: token.map(str::to_owned),
-        address: None,
+        address,
         trace: None,
     };
     match serde_json::from_slice(&auth.answer(incoming).await).unwrap() {
