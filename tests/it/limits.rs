@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
-use chasqui_protocol::{Accepted, Code, Problem};
-use chasqui_testkit::{Layout, Person, Role, Stack};
+use chasqui_client::{Connection, SocketLimits};
+use chasqui_events::CommandId;
+use chasqui_protocol::{
+    Accepted, ClientFrame, Code, Codec, Problem, ServerFrame, command::Send, frame::ErrorFrame,
+};
+use chasqui_testkit::{Layout, Person, Role, Stack, within};
 use pretty_assertions::assert_eq;
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -160,4 +164,81 @@ async fn a_dead_redis_loosens_limits_and_stops_nothing() {
     refused(post(&stack, create, Some(&token), &body()).await).await;
     let alone = stack.role(Role::CommandApi).metric("chasqui_limiter_alone_total").await;
     assert!(alone >= 2.0, "{alone} decisions");
+}
+
+/// What a frame was answered with: nothing wrong, or a code.
+async fn outcome(connection: &mut Connection, send: &Send) -> Option<Code> {
+    connection.send(&ClientFrame::Send(send.clone())).await.unwrap();
+    let asked = send.id;
+    loop {
+        match within("an answer", connection.next()).await.unwrap() {
+            ServerFrame::Ok { id, .. } if id == asked => return None,
+            ServerFrame::Error(ErrorFrame { id: Some(id), problem, .. }) if id == asked => {
+                return Some(problem.code);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Looking a repeated message up costs more than sending it; so it counts as one, whether it was recorded or is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_repeated_messages_up_is_limited_over_http_and_the_socket() {
+    let stack = Stack::with(limited(Layout::one_process(), &[("send_account", "4, 1/d")])).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let (caro, room) = (stack.user("caro").await, ana.room_with("weavers", &[]).await);
+    let socket = async |person: &Person| {
+        let connection = Connection::open(&stack.edge(), Codec::Json, SocketLimits::default()).await;
+        let mut connection = connection.unwrap();
+        connection.hello(&person.token().await, None, None).await.unwrap();
+        connection
+    };
+    // An id from before the time for which the broker remembers ids is looked up first.
+    let old =
+        CommandId::new(chasqui_events::Timestamp(ana.client.new_id().timestamp().0 - 3_600_000), [7; 10]);
+    let repeated =
+        |id| Send { id, room, body: "hola".to_owned(), replies_to: vec![], retry: true, on_behalf: None };
+    let mut socket_of_ana = socket(&ana).await;
+    let mut recorded = Vec::new();
+    for _ in 0..5 {
+        recorded.push(outcome(&mut socket_of_ana, &repeated(old)).await);
+    }
+    let refused = repeated(beto.client.new_id());
+    let (mut socket_of_beto, mut over_socket) = (socket(&beto).await, Vec::new());
+    for _ in 0..3 {
+        over_socket.push(outcome(&mut socket_of_beto, &refused).await);
+    }
+    let (url, token) = (stack.url(Role::CommandApi, "/v1/commands/send"), caro.token().await);
+    let mut over_http = Vec::new();
+    for _ in 0..3 {
+        over_http.push(post(&stack, url.clone(), Some(&token), &json!(refused)).await.status().as_u16());
+    }
+    let (unknown, limited) = (Some(Code::RoomNotFound), Some(Code::TooMany));
+    // The first one is looked up and sent, the next two are looked up; what is refused is judged and looked up.
+    assert_eq!(recorded, [None, None, None, limited, limited]);
+    assert_eq!((over_socket, over_http), (vec![unknown, unknown, limited], vec![404, 404, 429]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_query_is_counted_also_those_of_moderators_and_about_oneself() {
+    let stack = Stack::with(limited(Layout::one_process(), &[("query_account", "20, 1/d")])).await;
+    let ana = stack.user("ana").await;
+    let (room, mut last) = (ana.room_with("weavers", &[]).await, Vec::new());
+    for (name, role, path) in [
+        ("beto", Role::QueryApi, format!("/v1/rooms/{room}/bans")),
+        ("caro", Role::QueryApi, "/v1/admin/audit".to_owned()),
+        ("dora", Role::Auth, "/v1/me/sessions".to_owned()),
+        ("elsa", Role::Auth, "/v1/me/factors".to_owned()),
+    ] {
+        let (person, url) = (stack.user(name).await, stack.url(role, &path));
+        let token = person.token().await;
+        let mut statuses = Vec::new();
+        for _ in 0..21 {
+            let response = stack.http().get(&url).bearer_auth(&token).send().await.unwrap();
+            statuses.push(response.status().as_u16());
+        }
+        assert_ne!(statuses.first(), Some(&429), "{path}");
+        last.push((path, statuses.pop()));
+    }
+    assert!(last.iter().all(|(_, status)| *status == Some(429)), "{last:?}");
 }

@@ -4,16 +4,12 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::{header, request::Parts},
 };
-use chasqui_events::account::GlobalRole;
-use chasqui_http::Refusal;
+use chasqui_http::{ClientAddress, Refusal};
 use chasqui_limiter::Account;
 use chasqui_protocol::{Code, Problem};
 use chasqui_runtime::telemetry::{TRACEPARENT, TraceContext};
 
-use crate::{
-    identity::{Identity, Scope},
-    verifier::Verifier,
-};
+use crate::{identity::Identity, service::Auth, verifier::Verifier};
 
 /// A verified caller, and the trace that their request belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +40,7 @@ impl Caller {
     /// Whose limits hold for this caller.
     #[must_use]
     pub fn account(&self) -> Account {
-        let service = self.identity.role == GlobalRole::Service || self.identity.may(Scope::Import);
-        Account { user: self.identity.user, service }
+        self.identity.account()
     }
 
     /// The same, also when the session was ended already.
@@ -84,6 +79,20 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let identity = Verifier::from_ref(state).verify_signed(token_of(parts)?).await?;
         Ok(Self(Caller { identity, trace: trace_of(parts) }))
+    }
+}
+
+/// A stranger at one of the entrances: the address that they come from, which is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entering(pub(crate) ClientAddress);
+
+impl FromRequestParts<Auth> for Entering {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Refusal> {
+        let Ok(address) = ClientAddress::from_request_parts(parts, auth).await;
+        auth.0.rates.enter(address.0)?;
+        Ok(Self(address))
     }
 }
 

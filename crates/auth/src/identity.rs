@@ -4,6 +4,7 @@ use chasqui_domain::Permission;
 use chasqui_domain::permission::Programs;
 pub use chasqui_domain::permission::{Scope, Scopes};
 use chasqui_events::{SessionId, Timestamp, UserId, account::GlobalRole};
+use chasqui_limiter::Account;
 use chasqui_protocol::{Code, Problem};
 use sha2::{Digest as _, Sha256};
 
@@ -38,6 +39,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whose limits hold for this caller.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account { user: self.user, service: self.role == GlobalRole::Service || self.may(Scope::Import) }
+    }
+
     /// Whether the login has this right.
     #[must_use]
     pub const fn may(&self, scope: Scope) -> bool {

@@ -19,6 +19,7 @@ use crate::{caller::Caller, passkey::KeptPasskey, proof, service::Auth};
     )
 )]
 pub(crate) async fn endpoint(State(auth): State<Auth>, caller: Caller) -> Result<Json<OwnFactors>, Refusal> {
+    auth.0.rates.query(caller.identity.user)?;
     let credential = proof::own(&auth.0, &caller).await?.credential;
     let (factors, email) = (credential.factors, credential.email);
     let totp = factors.kinds().contains(&FactorKind::Totp);

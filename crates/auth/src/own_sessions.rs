@@ -25,6 +25,7 @@ pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     caller: Caller,
 ) -> Result<Json<OpenSessions>, Refusal> {
+    auth.0.rates.query(caller.identity.user)?;
     Ok(Json(OpenSessions { sessions: list(&auth.0, &caller).await? }))
 }
 

@@ -52,12 +52,14 @@ impl Auth {
             }
             "login_second_factor" => {
                 reply("login_second_factor", body, async |command| {
+                    auth.rates.enter(address.0)?;
                     login_second_factor::handle(auth, &anonymous, command).await
                 })
                 .await
             }
             "refresh" => {
                 reply("refresh", body, async |command| {
+                    auth.rates.enter(address.0)?;
                     refresh::handle(auth, &anonymous, address, command).await
                 })
                 .await

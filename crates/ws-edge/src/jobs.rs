@@ -86,6 +86,8 @@ async fn sent_before(
     forward: &Forward,
 ) -> Result<Option<Accepted>, Problem> {
     let (Some(retry), Some(caller)) = (forward.retry_of, connection.identity()) else { return Ok(None) };
+    // A look-up costs more than a message.
+    edge.rates.send(caller.account(), retry.room)?;
     let author = retry.author.filter(|_| caller.may(Scope::Import)).unwrap_or(caller.user);
     edge.reader.find_sent(author, retry.room, forward.id).await
 }

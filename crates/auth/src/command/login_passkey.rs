@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::login;
 use crate::{
-    caller::Trace,
+    caller::{Entering, Trace},
     challenge::{self, PendingLogin, Purpose},
     credential::{self, Credential, Kept},
     passkey::{self, RelyingParty},
@@ -38,7 +38,7 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
-    address: ClientAddress,
+    Entering(address): Entering,
     Json(command): Json<LoginPasskey>,
 ) -> Result<Json<Tokens>, Refusal> {
     Ok(Json(measured("login_passkey", handle(&auth.0, &trace, address, command)).await?))

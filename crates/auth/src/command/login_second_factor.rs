@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::login;
 use crate::{
-    caller::Trace,
+    caller::{Entering, Trace},
     challenge::{self, PendingLogin, Purpose},
     credential::{self, Credential},
     passkey,
@@ -35,6 +35,7 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
+    _: Entering,
     Json(command): Json<LoginSecondFactor>,
 ) -> Result<Json<Tokens>, Refusal> {
     Ok(Json(measured("login_second_factor", handle(&auth.0, &trace, command)).await?))

@@ -15,7 +15,7 @@ use chasqui_runtime::{
 };
 
 use crate::{
-    caller::Trace,
+    caller::{Entering, Trace},
     family::{Family, Presented, RefreshToken},
     refusal,
     serve::measured,
@@ -37,7 +37,7 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
-    address: ClientAddress,
+    Entering(address): Entering,
     Json(command): Json<Refresh>,
 ) -> Result<Json<Tokens>, Refusal> {
     Ok(Json(measured("refresh", handle(&auth.0, &trace, address, command)).await?))
@@ -52,7 +52,7 @@ pub(crate) async fn handle(
     let Ok(token) = command.refresh_token.parse::<RefreshToken>() else {
         return refused("malformed", "this is not a refresh token");
     };
-    auth.rates.refresh(token.session).await?;
+    let mut counted = false;
     for _ in 0..ATTEMPTS {
         let Some((family, entry)) = sessions::find(auth, token.user, token.session).await? else {
             return refused("expired", "the session is over; log in again");
@@ -61,6 +61,13 @@ pub(crate) async fn handle(
             return refused("account", "the session is over; log in again");
         }
         let mut presented = family.present(&token, Timestamp(now_ms()), random_bytes(), auth.lifetimes);
+        // Whoever only knows a session's id, and not its token, keeps nobody from refreshing.
+        let shown =
+            matches!(presented, Presented::Rotated(..) | Presented::Repeated(_) | Presented::Ended(_));
+        if shown && !counted {
+            auth.rates.refresh(token.session).await?;
+            counted = true;
+        }
         if let Presented::Rotated(next, _) = &mut presented
             && let Some(address) = sessions::sealed_address(auth, token.user, token.session, address).await?
         {

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::change_password::known_of;
 use crate::{
-    caller::Trace,
+    caller::{Entering, Trace},
     challenge::{self, Purpose},
     credential::{self, Credential, Kept},
     password::Verdict,
@@ -37,6 +37,7 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
+    _: Entering,
     Json(command): Json<ResetPassword>,
 ) -> Result<Json<Accepted>, Refusal> {
     Ok(Json(measured("reset_password", handle(&auth.0, &trace, command)).await?))

@@ -19,6 +19,7 @@ use chasqui_runtime::{
 };
 
 use crate::{
+    caller::Entering,
     identity::Identity,
     refusal,
     serve::measured,
@@ -41,6 +42,7 @@ const ATTEMPTS: usize = 8;
 )]
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
+    _: Entering,
     Json(command): Json<ServiceLogin>,
 ) -> Result<Json<ServiceSession>, Refusal> {
     Ok(Json(measured("service_login", handle(&auth.0, command)).await?))

@@ -16,7 +16,7 @@ use chasqui_protocol::{Accepted, Code, Problem, command::VerifyEmail};
 use chasqui_runtime::telemetry::TraceContext;
 
 use crate::{
-    caller::Trace,
+    caller::{Entering, Trace},
     challenge::{self, Purpose},
     credential::{self, Credential},
     email, errand, refusal,
@@ -39,6 +39,7 @@ use crate::{
 pub(crate) async fn endpoint(
     State(auth): State<Auth>,
     Trace(trace): Trace,
+    _: Entering,
     Json(command): Json<VerifyEmail>,
 ) -> Result<Json<Accepted>, Refusal> {
     Ok(Json(measured("verify_email", handle(&auth.0, &trace, command)).await?))

@@ -88,6 +88,22 @@ async fn a_made_up_token_ends_nothing() {
 }
 
 #[tokio::test]
+async fn whoever_only_knows_the_session_uses_up_nothing_of_its_limit() {
+    let mut installation = Installation::start().await;
+    installation.config.rate.refresh_session = Some("2, 1/d".parse().unwrap());
+    let auth = installation.limited_auth().await;
+    register(&auth, "Ana").await.unwrap();
+    let tokens = login(&auth, "Ana").await;
+    let made_up = format!("{}.{}.{}", tokens.user, tokens.session, "A".repeat(43));
+    for _ in 0..5 {
+        rejected(&auth, &made_up).await;
+    }
+    let second = refresh(&auth, &tokens.refresh_token).await.unwrap().refresh_token;
+    let third = refresh(&auth, &second).await.unwrap().refresh_token;
+    assert_eq!(refresh(&auth, &third).await.unwrap_err().code, Code::TooMany, "she herself is limited");
+}
+
+#[tokio::test]
 async fn a_logout_ends_the_session_at_once() {
     let installation = Installation::start().await;
     let auth = installation.auth().await;

@@ -65,6 +65,7 @@ pub(crate) async fn endpoint(
     match api.0.in_time("send", Box::pin(handle(&api.0, &caller, command))).await {
         // What is refused now may have been recorded when it was asked for first.
         Err(problem) if !problem.code.worth_a_retry() => {
+            api.0.rates.send(caller.account(), room)?;
             Ok(Json(find_sent(author, room, id).await?.ok_or(problem)?))
         }
         answered => Ok(Json(answered?)),

@@ -1,13 +1,14 @@
 //! What was decided about accounts, and what operators did.
 
 use axum::extract::State;
-use chasqui_auth::{Caller, refusal};
+use chasqui_auth::refusal;
 use chasqui_domain::Permission;
 use chasqui_events::{Seq, UserId};
 use chasqui_http::{Json, Query, Refusal};
 use chasqui_protocol::{Problem, query::Acts};
 
 use crate::{
+    asking::Asking,
     parameters::{page_size, parameters},
     reader::{measured, not_read},
     routes::QueryApi,
@@ -41,7 +42,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Acts>, Refusal> {
     let Parameters { after, about, limit, .. } = parameters;

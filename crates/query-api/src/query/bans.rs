@@ -1,7 +1,7 @@
 //! Who is banned from a room.
 
 use axum::extract::State;
-use chasqui_auth::{Caller, GlobalRole, Identity, refusal};
+use chasqui_auth::{GlobalRole, Identity, refusal};
 use chasqui_domain::{Permission, Rejection, permission::role_outside};
 use chasqui_events::{RoomId, UserId, room::Kind};
 use chasqui_http::{Json, Path, Query, Refusal};
@@ -12,6 +12,7 @@ use chasqui_protocol::{
 use chasqui_read_model::MemberStanding;
 
 use crate::{
+    asking::Asking,
     opening,
     parameters::{page_size, parameters},
     reader::{Reader, measured, not_read},
@@ -44,7 +45,7 @@ parameters! {
 )]
 pub(crate) async fn endpoint(
     State(api): State<QueryApi>,
-    caller: Caller,
+    Asking(caller): Asking,
     Path(room): Path<RoomId>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Bans>, Refusal> {
