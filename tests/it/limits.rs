@@ -6,7 +6,7 @@ use std::time::Duration;
 use chasqui_client::{Connection, SocketLimits};
 use chasqui_events::CommandId;
 use chasqui_protocol::{
-    Accepted, ClientFrame, Code, Codec, Problem, ServerFrame, command::Send, frame::ErrorFrame,
+    Accepted, ClientFrame, CloseCode, Code, Codec, Problem, ServerFrame, command::Send, frame::ErrorFrame,
 };
 use chasqui_testkit::{Layout, Person, Role, Stack, within};
 use pretty_assertions::assert_eq;
@@ -241,4 +241,50 @@ async fn every_query_is_counted_also_those_of_moderators_and_about_oneself() {
         last.push((path, statuses.pop()));
     }
     assert!(last.iter().all(|(_, status)| *status == Some(429)), "{last:?}");
+}
+
+/// A new connection that says hello; the code that it was closed with instead.
+async fn connected(stack: &Stack, token: &str) -> Result<Connection, Option<CloseCode>> {
+    let connection = Connection::open(&stack.edge(), Codec::Json, SocketLimits::default()).await;
+    let mut connection = connection.unwrap();
+    match connection.hello(token, None, None).await {
+        Ok(_) => Ok(connection),
+        Err(error) => Err(error.close_code()),
+    }
+}
+
+/// The code that a new connection is closed with before it has said anything.
+async fn closed(stack: &Stack) -> Option<CloseCode> {
+    let connection = Connection::open(&stack.edge(), Codec::Json, SocketLimits::default()).await;
+    let mut connection = connection.unwrap();
+    loop {
+        if let Err(error) = within("the close", connection.next()).await {
+            return error.close_code();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_has_so_many_connections_at_a_time() {
+    let stack = Stack::with(Layout::one_process().set("edge.max_connections_per_user", 3)).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let token = ana.token().await;
+    let first = connected(&stack, &token).await.unwrap();
+    let _second = connected(&stack, &token).await.unwrap();
+    assert_eq!(connected(&stack, &token).await.err(), Some(Some(CloseCode::TooManyConnections)));
+    connected(&stack, &beto.token().await).await.unwrap();
+    drop(first);
+    within("a place that was given back", async { while connected(&stack, &token).await.is_err() {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_has_so_many_connections_at_a_time() {
+    let stack = Stack::with(Layout::one_process().set("edge.max_connections_per_address", 4)).await;
+    let (ana, beto) = (stack.user("ana").await, stack.user("beto").await);
+    let (hers, his) = (ana.token().await, beto.token().await);
+    let first = connected(&stack, &hers).await.unwrap();
+    let _second = connected(&stack, &his).await.unwrap();
+    assert_eq!(closed(&stack).await, Some(CloseCode::TooManyConnections));
+    drop(first);
+    within("a place that was given back", async { while connected(&stack, &his).await.is_err() {} }).await;
 }

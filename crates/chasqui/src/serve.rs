@@ -173,10 +173,14 @@ impl<'a> Process<'a> {
             },
             cookies: cookies(config),
         };
+        let proxies = bounds.proxies.clone();
         let routes = shell(documented, undocumented, &bounds);
         let connections = Connections {
             most: Connections::default().most.max(config.edge.max_connections),
+            most_per_address: config.http.max_connections_per_address,
+            proxies,
             header_deadline: config.http.request_timeout_ms,
+            answer_patience: config.http.answer_timeout_ms,
             tls,
         };
         let ready = registry.register("http");

@@ -7,6 +7,7 @@
 mod address;
 mod answer;
 mod cookies;
+mod crowd;
 mod explain;
 mod extract;
 mod listen;
@@ -17,6 +18,7 @@ mod tls;
 pub use address::{ClientAddress, Proxies};
 pub use answer::Refusal;
 pub use cookies::{Cookies, is_of_ours};
+pub use crowd::{Crowd, Presence};
 pub use explain::page;
 pub use extract::{Json, Path, Query};
 pub use listen::{Connections, serve};

@@ -1,12 +1,18 @@
-//! Connections: accepted up to a bound, held to a deadline for their headers, ended gracefully.
+//! Connections: accepted up to a bound, held to deadlines for their headers and for taking their answers, ended
+//! gracefully.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+mod patient;
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
 };
+use chasqui_protocol::{Code, Problem};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -18,22 +24,36 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
-use crate::Tls;
+use self::patient::{GivenAway, Patient};
+use crate::{Crowd, Proxies, Refusal, Tls};
 
 /// Bounds on connections.
 #[derive(Clone, Debug)]
 pub struct Connections {
     /// How many are open at a time, upgraded ones not counted; more wait in the system's backlog.
     pub most: usize,
+    /// How many of them from one address; 0 for as many as come. Proxies that are believed are not counted: they bring many.
+    pub most_per_address: usize,
+    /// Who is believed when they tell for whom they ask.
+    pub proxies: Proxies,
     /// How long a client may take for the headers of a request, also between two requests.
     pub header_deadline: Duration,
+    /// How long a client may take nothing of an answer. Upgraded connections are not held to it.
+    pub answer_patience: Duration,
     /// The certificate, where connections are TLS.
     pub tls: Option<Tls>,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { most: 10_000, header_deadline: Duration::from_secs(15), tls: None }
+        Self {
+            most: 10_000,
+            most_per_address: 1000,
+            proxies: Proxies::default(),
+            header_deadline: Duration::from_secs(15),
+            answer_patience: Duration::from_secs(30),
+            tls: None,
+        }
     }
 }
 
@@ -41,6 +61,10 @@ impl Default for Connections {
 const BUFFER: usize = 16 * 1024;
 /// After a failed accept (no file descriptors left, for example).
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long whoever is one too many is listened to.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// When they may try again.
+const LATER_MS: u64 = 10_000;
 
 /// Serves HTTP/1.1 until `stop`, then lets the requests under way finish. Upgraded connections (WebSockets) belong
 /// to whoever upgraded them.
@@ -53,8 +77,10 @@ pub async fn serve(
     bounds: Connections,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let (ending, connections) = (CancellationToken::new(), TaskTracker::new());
+    let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(bounds.most));
+    let crowd = Crowd::new(bounds.most_per_address);
+    let host = Arc::new(Host { routes, bounds, crowd, ending: CancellationToken::new() });
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -66,66 +92,110 @@ pub async fn serve(
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let (routes, ending, deadline) = (routes.clone(), ending.clone(), bounds.header_deadline);
-        let acceptor = bounds.tls.as_ref().map(Tls::acceptor);
+        let host = Arc::clone(&host);
         connections.spawn(async move {
-            let ended = match acceptor {
-                None => converse(socket, peer, routes, deadline, ending).await,
-                Some(acceptor) => match handshake(acceptor, socket, deadline, &ending).await {
-                    Ok(secured) => converse(secured, peer, routes, deadline, ending).await,
-                    Err(error) => {
-                        tracing::debug!(%peer, %error, "no TLS with this client");
-                        Ok(())
-                    }
-                },
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%peer, %error, "a connection ended badly");
-            }
+            host.attend(socket, peer).await;
             drop(place);
         });
     }
     drop(listener);
-    ending.cancel();
+    host.ending.cancel();
     connections.close();
     connections.wait().await;
     Ok(())
 }
 
-/// A client has as long for the handshake as for a request's headers.
-async fn handshake(
-    acceptor: TlsAcceptor,
-    socket: TcpStream,
-    deadline: Duration,
-    ending: &CancellationToken,
-) -> io::Result<TlsStream<TcpStream>> {
-    tokio::select! {
-        secured = tokio::time::timeout(deadline, acceptor.accept(socket)) => secured?,
-        () = ending.cancelled() => Err(io::Error::other("the server ends")),
+/// What all connections are served with.
+struct Host {
+    routes: Router,
+    bounds: Connections,
+    crowd: Crowd,
+    ending: CancellationToken,
+}
+
+impl Host {
+    /// One connection, until its end; if it is one too many of its address, only to say so.
+    async fn attend(&self, socket: TcpStream, peer: SocketAddr) {
+        let address = peer.ip().to_canonical();
+        let presence =
+            if self.bounds.proxies.trusts(address) { None } else { Some(self.crowd.enter(address)) };
+        match presence {
+            Some(None) => Box::pin(self.turn_away(socket, peer)).await,
+            None | Some(Some(_)) => self.speak(socket, peer, self.routes.clone()).await,
+        }
+    }
+
+    /// Answers whatever is asked first with a refusal; nobody is waited for.
+    async fn turn_away(&self, socket: TcpStream, peer: SocketAddr) {
+        let refusal = Router::new().fallback(one_too_many);
+        if tokio::time::timeout(FAREWELL, self.speak(socket, peer, refusal)).await.is_err() {
+            tracing::debug!(%peer, "one connection too many of this address asked nothing and is closed");
+        }
+    }
+
+    async fn speak(&self, socket: TcpStream, peer: SocketAddr, routes: Router) {
+        let ended = match self.bounds.tls.as_ref().map(Tls::acceptor) {
+            None => self.converse(socket, peer, routes).await,
+            Some(acceptor) => match self.handshake(acceptor, socket).await {
+                Ok(secured) => self.converse(secured, peer, routes).await,
+                Err(error) => return tracing::debug!(%peer, %error, "no TLS with this client"),
+            },
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended badly");
+        }
+    }
+
+    /// A client has as long for the handshake as for a request's headers.
+    async fn handshake(&self, acceptor: TlsAcceptor, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        tokio::select! {
+            secured = tokio::time::timeout(self.bounds.header_deadline, acceptor.accept(socket)) => secured?,
+            () = self.ending.cancelled() => Err(io::Error::other("the server ends")),
+        }
+    }
+
+    /// One connection, until the client or the server ends it or it is upgraded.
+    async fn converse(
+        &self,
+        socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        peer: SocketAddr,
+        routes: Router,
+    ) -> hyper::Result<()> {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.bounds.header_deadline)
+            .max_buf_size(BUFFER);
+        let given_away = GivenAway::default();
+        let socket = Patient::new(socket, self.bounds.answer_patience, given_away.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let (answer, given_away) = (routes.clone().call(request), given_away.clone());
+            async move {
+                let answer = answer.await?;
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    given_away.note();
+                }
+                Ok::<Response, Infallible>(answer)
+            }
+        });
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = self.ending.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
     }
 }
 
-/// One connection, until the client or the server ends it or it is upgraded.
-async fn converse(
-    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    peer: SocketAddr,
-    routes: Router,
-    header_deadline: Duration,
-    ending: CancellationToken,
-) -> hyper::Result<()> {
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(header_deadline).max_buf_size(BUFFER);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        routes.clone().call(request)
-    });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
-    tokio::select! {
-        ended = connection.as_mut() => return ended,
-        () = ending.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    connection.await
+/// For whoever has as many connections as one address may.
+async fn one_too_many() -> Response {
+    let detail = "this address has as many connections as one may have here; close some, or use them again";
+    let problem = Problem::new(Code::TooMany, detail).retry_after_ms(LATER_MS);
+    let mut response = Refusal(problem).into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 async fn accept(
@@ -245,5 +315,65 @@ mod tests {
         second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
         drop(first);
         assert!(answer(&mut second).await.ends_with("here"));
+    }
+
+    async fn ask(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        stream
+    }
+
+    async fn status(stream: &mut TcpStream) -> String {
+        let mut some = [0; 12];
+        stream.read_exact(&mut some).await.unwrap();
+        String::from_utf8(some.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_address_has_so_many_connections_and_a_proxy_as_many_as_it_brings() {
+        let routes = || Router::new().route("/", get(async || "here"));
+        let bounds = Connections { most_per_address: 2, ..Connections::default() };
+        let running = start(routes(), bounds.clone()).await;
+        let (mut first, mut second) = (ask(running.address).await, ask(running.address).await);
+        assert_eq!(
+            (status(&mut first).await, status(&mut second).await),
+            ("HTTP/1.1 200".into(), "HTTP/1.1 200".into())
+        );
+        let mut third = ask(running.address).await;
+        let told = answer(&mut third).await;
+        assert!(told.starts_with("HTTP/1.1 429") && told.contains("\"too-many\""), "{told}");
+        drop(first);
+        // The server sees that it was left when it reads the end.
+        let again = async { while !answer_to_the_last(running.address).await.starts_with("HTTP/1.1 200") {} };
+        tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
+        drop(second);
+        let proxies = Proxies { trusted: vec!["127.0.0.0/8".parse().unwrap()], ..Proxies::default() };
+        let running = start(routes(), Connections { proxies, ..bounds }).await;
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            let mut stream = ask(running.address).await;
+            assert_eq!(status(&mut stream).await, "HTTP/1.1 200");
+            all.push(stream);
+        }
+    }
+
+    async fn answer_to_the_last(address: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        answer(&mut stream).await
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+        let routes = Router::new().route("/", get(async || vec![0_u8; 64 << 20]));
+        let patience = Duration::from_millis(50);
+        let running =
+            start(routes, Connections { answer_patience: patience, ..Connections::default() }).await;
+        let mut deaf = ask(running.address).await;
+        assert_eq!(status(&mut deaf).await, "HTTP/1.1 200");
+        running.stop.send(()).unwrap();
+        // The server ends when its answers have gone out, or nobody takes them.
+        tokio::time::timeout(Duration::from_secs(20), running.served).await.unwrap().unwrap().unwrap();
+        drop(deaf);
     }
 }

@@ -68,7 +68,8 @@ pub(crate) struct Secured {
 
 impl Layout {
     /// No process yet; see [`Layout::process`]. The configuration is that of a fast test: cheap password hashes and
-    /// short waits where nothing is proved by long ones, and no limits on how often things may happen.
+    /// short waits where nothing is proved by long ones, and no limits on how often things may happen and on what one
+    /// address may have, because all tests come from one.
     #[must_use]
     pub fn empty() -> Self {
         let layout = Self {
@@ -80,6 +81,8 @@ impl Layout {
         };
         layout
             .set("rate.enforcement", "off")
+            .set("edge.max_connections_per_address", 0)
+            .set("http.max_connections_per_address", 0)
             .set("auth.argon2_memory_kib", 64)
             .set("auth.argon2_iterations", 1)
             .set("edge.tick_ms", 200)

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use chasqui_http::{ClientAddress, Refusal, is_of_ours};
+use chasqui_http::{ClientAddress, Presence, Refusal, is_of_ours};
 use chasqui_protocol::{CloseCode, Code, Codec, Problem};
 
 use crate::{edge::Edge, session::Session, socket};
@@ -58,7 +58,7 @@ async fn accept(
         let detail = format!("none of the subprotocols asked for is known; known are {names}");
         return refuse(StatusCode::BAD_REQUEST, &Problem::new(Code::Malformed, detail));
     };
-    let token = token_of(&headers);
+    let (token, presence) = (token_of(&headers), address.map(|address| edge.crowd.enter(address)));
     let limit = edge.settings.max_frame_bytes;
     upgrade
         .protocols([codec.subprotocol()])
@@ -69,7 +69,10 @@ async fn accept(
         .max_frame_size(limit)
         .on_upgrade(move |ws| {
             // On its own task: the one of the upgrade is as large as the handshake needed it.
-            serve(edge, ws, Peer { address, token }, codec);
+            match presence.map_or(Some(None), |entered| entered.map(Some)) {
+                Some(presence) => serve(edge, ws, Peer { address, token, presence }, codec),
+                None => turn_away(&edge, ws, codec),
+            }
             std::future::ready(())
         })
 }
@@ -78,20 +81,31 @@ async fn accept(
 pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
     pub(crate) token: Option<String>,
+    /// Their place among the connections of their address.
+    pub(crate) presence: Option<Presence>,
 }
 
 fn serve(edge: Arc<Edge>, ws: WebSocket, peer: Peer, codec: Codec) {
-    let now = edge.clock.now();
-    let mut session = Session::new(codec, edge.settings.outbox_bytes, edge.settings.timing, now);
     if !edge.hub.take_place(edge.settings.max_connections) {
-        session.close(CloseCode::TooManyConnections, now);
-        tokio::spawn(refuse_connection(ws, session));
-        return;
+        return turn_away(&edge, ws, codec);
     }
+    let now = edge.clock.now();
+    let mut session = session(&edge, codec);
     if edge.is_draining() {
         session.close(CloseCode::GoingAway, now);
     }
     tokio::spawn(socket::serve(edge, ws, peer, session));
+}
+
+fn session(edge: &Edge, codec: Codec) -> Session {
+    Session::new(codec, edge.settings.outbox_bytes, edge.settings.timing, edge.clock.now())
+}
+
+/// Tells a client that there are too many connections: here, or of its address.
+fn turn_away(edge: &Edge, ws: WebSocket, codec: Codec) {
+    let mut session = session(edge, codec);
+    session.close(CloseCode::TooManyConnections, edge.clock.now());
+    tokio::spawn(refuse_connection(ws, session));
 }
 
 /// Says why, without a place among the connections.

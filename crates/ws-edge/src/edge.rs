@@ -9,6 +9,7 @@ use chasqui_auth::Verifier;
 use chasqui_bus::{Bus, Log, live::Live};
 use chasqui_crypto::Keyring;
 use chasqui_events::{Partition, RoomId, Seq, UserId, receipts::Mark};
+use chasqui_http::Crowd;
 use chasqui_limiter::Rates;
 use chasqui_protocol::ServerFrame;
 use chasqui_query_api::Reader;
@@ -38,6 +39,8 @@ pub(crate) struct Edge {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) readiness: Readiness,
     pub(crate) hub: Hub,
+    /// How many connections each address has.
+    pub(crate) crowd: Crowd,
     pub(crate) listening: Listening,
     pub(crate) meters: Meters,
     pub(crate) verified: RwLock<Verified>,
@@ -97,6 +100,7 @@ impl Edge {
             keyring,
             readiness,
             hub: Hub::default(),
+            crowd: Crowd::new(settings.max_connections_per_address),
             listening: Listening::default(),
             meters: Meters::new(),
             verified: RwLock::default(),

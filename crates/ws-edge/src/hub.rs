@@ -56,12 +56,15 @@ impl Hub {
         self.connections.lock().values().cloned().collect()
     }
 
-    /// Adds a connection of a user. True when it is their first here.
-    pub(crate) fn log_in(&self, user: UserId, connection: &Arc<Connection>) -> bool {
+    /// Adds a connection of a user. False when they have `most` here already; 0 is no bound.
+    pub(crate) fn log_in(&self, user: UserId, connection: &Arc<Connection>, most: usize) -> bool {
         let mut users = self.users.lock();
         let own = users.entry(user).or_insert_with(|| Vec::with_capacity(1));
+        if most > 0 && own.len() >= most {
+            return false;
+        }
         own.push(Arc::clone(connection));
-        own.len() == 1
+        true
     }
 
     /// Removes a connection of a user. True when it was their last here.

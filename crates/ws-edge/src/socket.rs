@@ -14,6 +14,7 @@ use std::{
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use chasqui_events::{Timestamp, receipts::Mark};
+use chasqui_http::Presence;
 use chasqui_limiter::Meter;
 use chasqui_protocol::{CloseCode, frame::Renew};
 use futures::{
@@ -59,6 +60,8 @@ pub(crate) struct Socket {
     ping: bool,
     unflushed: bool,
     close_sent: bool,
+    /// Its place among the connections of its address.
+    _presence: Option<Presence>,
 }
 
 /// The connection is over.
@@ -67,7 +70,7 @@ struct Over;
 /// Serves a connection until its end. The future is a pointer: what an async block holds over its awaits would be
 /// kept twice, where it began and where it is polled.
 pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, peer: Peer, session: Session) -> Serving {
-    let Peer { address, token } = peer;
+    let Peer { address, token, presence } = peer;
     let connection = Arc::new(Connection::new(edge.hub.next_id(), address, session));
     if let Some(token) = &token {
         connection.set_token(token);
@@ -89,6 +92,7 @@ pub(crate) fn serve(edge: Arc<Edge>, ws: WebSocket, peer: Peer, session: Session
         ping: false,
         unflushed: false,
         close_sent: false,
+        _presence: presence,
     })))
 }
 
@@ -290,12 +294,16 @@ impl Socket {
 
     /// What a verified token changes outside the session, before it.
     fn prepare(&mut self, input: &Input) {
-        if let Input::Verified(Ok(identity)) = input
-            && self.connection.session().closing().is_none()
-        {
-            self.connection.set_identity(*identity);
-            // From now on the connection is told of its user's comings and goings.
-            self.edge.hub.log_in(identity.user, &self.connection);
+        let Input::Verified(Ok(identity)) = input else { return };
+        if self.connection.session().closing().is_some() {
+            return;
+        }
+        self.connection.set_identity(*identity);
+        // From now on the connection is told of its user's comings and goings.
+        let most = self.edge.settings.max_connections_per_user;
+        if !self.edge.hub.log_in(identity.user, &self.connection, most) {
+            let now = self.edge.clock.now();
+            self.connection.session().close(CloseCode::TooManyConnections, now);
         }
     }
 

@@ -166,5 +166,7 @@ fn the_limits_are_the_defaults() {
     assert_eq!(limit("rooms heard"), config.edge.max_rooms_per_session.to_string());
     assert_eq!(limit("entries of one room"), config.edge.max_fill.to_string());
     assert_eq!(limit("connections"), config.edge.max_connections.to_string());
+    assert_eq!(limit("one address's"), config.edge.max_connections_per_address.to_string());
+    assert_eq!(limit("one user's"), config.edge.max_connections_per_user.to_string());
     assert_eq!(limit("entries of a page"), config.query.page_max.to_string());
 }

@@ -15,8 +15,8 @@ use crate::{
 
 /// Take a token from a program
 ///
-/// Logins with it are refused at once, its connections are closed; access tokens that it gave are good until they expire,
-/// in minutes. Needs the global role `admin`.
+/// Logins with it are refused at once; within about a second the access tokens that it gave are refused everywhere, and its
+/// connections are closed. Needs the global role `admin`.
 #[utoipa::path(
     post, path = "/v1/commands/revoke_token", tag = "administration", request_body = RevokeToken,
     security(("access_token" = [])),

@@ -56,15 +56,19 @@ pub fn reference_markdown() -> String {
 }
 
 /// Limits that stand in other sections, because they belong to what is limited.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 18] = [
     "edge.max_frame_bytes",
     "edge.outbox_bytes",
     "edge.hello_timeout_ms",
     "edge.max_connections",
+    "edge.max_connections_per_address",
+    "edge.max_connections_per_user",
     "edge.max_rooms_per_session",
     "edge.max_fill",
     "edge.large_room",
     "http.request_timeout_ms",
+    "http.answer_timeout_ms",
+    "http.max_connections_per_address",
     "commands.timeout_ms",
     "query.page_max",
     "query.barrier_wait_ms",

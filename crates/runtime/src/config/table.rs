@@ -122,6 +122,13 @@ configuration! {
         forwarded_header: ForwardedHeader as OneOf = "x-forwarded-for";
         /// How long a request may take before it is answered with an error.
         request_timeout_ms: Duration as Millis = "15000" in 100..=600_000;
+        /// How long a client may take nothing of its answer before its connection is closed. Not for WebSockets, which have
+        /// `edge.outbox_bytes`.
+        answer_timeout_ms: Duration as Millis = "30000" in 100..=600_000;
+        /// Most HTTP connections from one address (of IPv6, from one network of 64 bits) to one process, WebSockets not
+        /// counted; more are answered with `too-many` and closed. 0 for no such bound. Connections of `http.trusted_proxies`
+        /// are not counted.
+        max_connections_per_address: usize as Whole = "1000" in 0..=10_000_000;
     }
 
     /// The operator's port: liveness, readiness, metrics. Not for the public.
@@ -283,6 +290,11 @@ configuration! {
         resume_wait_ms: Duration as Millis = "3000" in 10..=60_000;
         /// Most connections of one process; more are refused with a code that says to try elsewhere.
         max_connections: usize as Whole = "50000" in 1..=10_000_000;
+        /// Most WebSocket connections from one address (of IPv6, from one network of 64 bits) to one process; more are closed
+        /// with 4102. 0 for no such bound.
+        max_connections_per_address: usize as Whole = "1000" in 0..=10_000_000;
+        /// Most WebSocket connections of one user to one process; more are closed with 4102. 0 for no such bound.
+        max_connections_per_user: usize as Whole = "100" in 0..=10_000_000;
         /// Most rooms that one connection is subscribed to.
         max_rooms_per_session: usize as Whole = "5000" in 1..=1_000_000;
         /// Most items that a resume or a filled hole may bring per room before the client is told to reset it.
