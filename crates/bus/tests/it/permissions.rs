@@ -5,14 +5,17 @@
 
 use chasqui_bus::{
     BusRole::{self, Admin, Analytics, Auth, CommandApi, Projector, QueryApi, WsEdge},
+    Log,
+    subject::{self, Lane},
     topology::Topology,
 };
+use chasqui_events::{Partition, RoomId};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
-use crate::harness::{Nats, password};
+use crate::harness::{self, Nats, password};
 
 struct Raw {
     stream: BufReader<TcpStream>,
@@ -333,4 +336,31 @@ async fn answers_are_allowed_only_to_who_asked() {
     assert!(!api.may_publish("_INBOX_ws_edge.a.c").await, "not there");
     assert!(api.may_publish("_INBOX_ws_edge.a.b").await, "the answer");
     assert!(!api.may_publish("_INBOX_ws_edge.a.b").await, "once");
+}
+
+/// What SECURITY.md says of the role `projector`: the server asks whether it may make a consumer, not whether it may say
+/// something where the consumer delivers to. So a copy of a message comes into a stream where it may store nothing, under the
+/// subject that the message had. When this fails, the server has begun to ask, and SECURITY.md may promise more.
+#[tokio::test]
+async fn whoever_makes_consumers_brings_copies_into_any_stream() {
+    let nats = Nats::start().await;
+    let room = RoomId::new(Partition::new(0).unwrap(), harness::now(), harness::bytes());
+    nats.log().await.append(harness::post(room, "hola")).await.unwrap();
+    let elsewhere = "ident.roles";
+    assert!(!Raw::connect(&nats, Projector).await.may_publish(elsewhere).await, "not by itself");
+    let options = async_nats::ConnectOptions::with_user_and_password("projector".into(), password(Projector));
+    let options = options.custom_inbox_prefix("_INBOX_projector");
+    let client = options.connect(nats.server.url()).await.unwrap();
+    let config = serde_json::json!({"stream_name": "CHAT_0", "action": "create", "config": {
+        "name": "copies", "durable_name": "copies", "deliver_subject": elsewhere, "ack_policy": "none", "deliver_policy": "all",
+    }});
+    let made =
+        client.request("$JS.API.CONSUMER.CREATE.CHAT_0.copies", config.to_string().into()).await.unwrap();
+    let made: serde_json::Value = serde_json::from_slice(&made.payload).unwrap();
+    assert!(made["error"].is_null(), "{made}");
+    let log = Log::new(nats.bus(Auth).await);
+    let first = async || log.next("IDENT", 1, ">").await.unwrap();
+    harness::until("a copy lies in another stream", || async { first().await.is_some() }).await;
+    assert_eq!(first().await.unwrap().subject, subject::room(room, Lane::Msg));
+    assert!(log.last(elsewhere).await.unwrap().is_none(), "not as if it had been said there");
 }
