@@ -28,8 +28,9 @@ use chasqui_runtime::{
 use parking_lot::RwLock;
 
 use crate::{
+    ids::derived_id,
     refusal, revocations,
-    service::{Inner, Record, derived_id},
+    service::{Inner, Record},
     service_token::Kept,
 };
 

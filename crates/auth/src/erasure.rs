@@ -26,9 +26,10 @@ use chasqui_runtime::{
 
 use crate::{
     credential, errand,
+    ids::derived_id,
     ledger::{self, Erasing, Ledger, Request},
     refusal,
-    service::{Auth, Inner, derived_id},
+    service::{Auth, Inner},
     sessions,
 };
 

@@ -18,6 +18,7 @@ pub mod erasure;
 mod errand;
 mod family;
 mod identity;
+pub mod ids;
 mod jwks;
 mod keys;
 pub mod ledger;

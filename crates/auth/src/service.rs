@@ -21,7 +21,6 @@ use chasqui_runtime::{
     config::{self, Config},
     telemetry::TraceContext,
 };
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
@@ -372,22 +371,6 @@ impl Inner {
         token::issue(key, &self.parties, identity, now, jti)
             .map_err(|error| refusal::unreadable("the signing key", &error))
     }
-}
-
-/// A new command id.
-pub(crate) fn new_id() -> CommandId {
-    let (at, random) = id_parts();
-    CommandId::new(Timestamp(at), random)
-}
-
-/// The id of something that follows from a command or a session: the same one each time.
-pub(crate) fn derived_id(what: &str, from: Uuid, at: Timestamp) -> CommandId {
-    let digest = Sha256::new().chain_update(what).chain_update(from.as_bytes()).finalize();
-    let mut random = [0; 10];
-    for (to, from) in random.iter_mut().zip(digest) {
-        *to = from;
-    }
-    CommandId::new(at, random)
 }
 
 /// The right to import, or the problem without it.

@@ -22,8 +22,9 @@ use chasqui_runtime::{
 use crate::{
     command::login,
     family::{Family, Origin, RefreshToken},
+    ids::{derived_id, new_id},
     refusal, revocations,
-    service::{Inner, Record, derived_id, new_id},
+    service::{Inner, Record},
 };
 
 /// How often a lost race for a family is judged again.

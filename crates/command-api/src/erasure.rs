@@ -5,6 +5,7 @@
 //! be repeated, and a worker repeats those of requests that are not done.
 
 use chasqui_auth::{
+    ids::derived_id,
     ledger::{self, Erasing, Ledger, Request},
     refusal,
 };
@@ -19,7 +20,7 @@ use chasqui_protocol::Problem;
 
 use crate::{
     serve::now,
-    service::{CommandApi, Inner, derived_id, not_executed, not_loaded},
+    service::{CommandApi, Inner, not_executed, not_loaded},
 };
 
 /// The steps, in their order.

@@ -6,12 +6,9 @@ use chasqui_auth::{
     serve::{Stopwatch, unknown},
 };
 use chasqui_bus::command::{Incoming, Reply};
-use chasqui_events::{CommandId, Timestamp};
+use chasqui_events::Timestamp;
 use chasqui_protocol::{Accepted, Code, Problem, without_values};
-use chasqui_runtime::{
-    clock::{id_parts, now_ms},
-    telemetry::TraceContext,
-};
+use chasqui_runtime::{clock::now_ms, telemetry::TraceContext};
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -152,10 +149,4 @@ fn too_late() -> Problem {
 /// Now, by this process's clock.
 pub(crate) fn now() -> Timestamp {
     Timestamp(now_ms())
-}
-
-/// An id for a command whose caller gives none.
-pub(crate) fn new_id() -> CommandId {
-    let (at, random) = id_parts();
-    CommandId::new(Timestamp(at), random)
 }

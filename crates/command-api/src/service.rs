@@ -2,19 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chasqui_auth::{Caller, KeysError, Verifier, ledger::Ledger, refusal};
+use chasqui_auth::{Caller, KeysError, Verifier, ids, ledger::Ledger, refusal};
 use chasqui_bus::{
     Bus, BusError, Log,
     event_store::{ExecuteError, LoadError, Outcome, RoomChange, RoomStore, StoreSettings},
 };
 use chasqui_crypto::{Keyring, OwnerKind, Sealer};
 use chasqui_domain::{Limits, Rejection, RoomCommand, room::VersionedRoom};
-use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, Timestamp, UserId};
+use chasqui_events::{CommandId, Partition, Position, RoomId, Seq, UserId};
 use chasqui_limiter::Rates;
 use chasqui_protocol::{Accepted, Code, Problem};
 use chasqui_runtime::{clock::random_bytes, config::Config};
-use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use crate::{
     authorship::Authorship, heads::Heads, marks::Marks, routes::FindSent, slow_mode::SlowMode, users::Users,
@@ -174,14 +172,9 @@ impl Inner {
 
     /// The room that a command makes: the same one for each retry, somewhere else for everybody else's command.
     pub(crate) fn room_of(&self, by: UserId, id: CommandId) -> RoomId {
-        let digest = Sha256::new()
-            .chain_update("room")
-            .chain_update(by.as_uuid().as_bytes())
-            .chain_update(id.as_uuid().as_bytes())
-            .finalize();
-        let mut bytes = digest.iter().copied();
-        let random = std::array::from_fn(|_| bytes.next().unwrap_or_default());
-        let spread = u16::from_be_bytes(std::array::from_fn(|_| bytes.next().unwrap_or_default()));
+        let [random @ .., high, low]: [u8; 12] =
+            ids::derived(&[b"room".as_slice(), by.as_uuid().as_bytes(), id.as_uuid().as_bytes()]);
+        let spread = u16::from_be_bytes([high, low]);
         let partition = Partition::from_low_bits(spread % self.partitions.max(1));
         RoomId::new(partition, id.timestamp(), random)
     }
@@ -216,11 +209,4 @@ pub(crate) fn not_executed(error: ExecuteError<Rejection>) -> Problem {
         ExecuteError::Load(error) => not_loaded(&error),
         ExecuteError::Append(error) => refusal::not_appended(&error),
     }
-}
-
-/// The id of something that follows from something else: the same one each time.
-pub(crate) fn derived_id(what: &str, from: Uuid, at: Timestamp) -> CommandId {
-    let digest = Sha256::new().chain_update(what).chain_update(from.as_bytes()).finalize();
-    let mut bytes = digest.iter().copied();
-    CommandId::new(at, std::array::from_fn(|_| bytes.next().unwrap_or_default()))
 }

@@ -13,9 +13,10 @@ use super::register::{Claim, accepted, claim_name, name_taken, new_user};
 use crate::{
     account::{Act, By},
     caller::Caller,
+    ids::derived_id,
     refusal,
     serve::measured,
-    service::{Auth, Inner, derived_id},
+    service::{Auth, Inner},
 };
 
 /// Make an account for a program

@@ -20,10 +20,11 @@ use crate::{
     challenge::{self, PendingLogin, Purpose},
     credential::{self, Credential, Kept, Standing, Unopened},
     family::Origin,
+    ids::new_id,
     password::Verdict,
     refusal,
     serve::measured,
-    service::{Auth, Inner, new_id},
+    service::{Auth, Inner},
     sessions,
 };
 

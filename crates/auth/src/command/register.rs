@@ -24,10 +24,11 @@ use crate::{
     credential::{self, Credential},
     email,
     errand::Errand,
+    ids::derived_id,
     password::Factors,
     refusal,
     serve::measured,
-    service::{Auth, Holder, Inner, Record, derived_id},
+    service::{Auth, Holder, Inner, Record},
 };
 
 /// Create an account

@@ -14,10 +14,11 @@ use crate::{
     caller::{Entering, Trace},
     challenge::{self, Purpose},
     credential::{self, Credential, Kept},
+    ids::new_id,
     password::Verdict,
     refusal,
     serve::measured,
-    service::{Auth, Inner, new_id},
+    service::{Auth, Inner},
     sessions,
 };
 

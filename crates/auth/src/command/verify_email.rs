@@ -19,9 +19,11 @@ use crate::{
     caller::{Entering, Trace},
     challenge::{self, Purpose},
     credential::{self, Credential},
-    email, errand, refusal,
+    email, errand,
+    ids::new_id,
+    refusal,
     serve::measured,
-    service::{Auth, Inner, new_id},
+    service::{Auth, Inner},
 };
 
 /// Verify an e-mail address

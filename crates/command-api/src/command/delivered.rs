@@ -1,16 +1,13 @@
 //! `delivered`: everything of a room up to a place has reached one of the caller's devices.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
+use chasqui_auth::{Caller, ids::new_id};
 use chasqui_events::receipts::Mark;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::Delivered};
 
 use super::receipts;
-use crate::{
-    serve::new_id,
-    service::{CommandApi, Inner},
-};
+use crate::service::{CommandApi, Inner};
 
 /// Say that a room has reached one of one's devices up to a place
 ///

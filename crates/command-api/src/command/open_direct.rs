@@ -5,7 +5,7 @@
 //! make one.
 
 use axum::extract::State;
-use chasqui_auth::{Caller, refusal};
+use chasqui_auth::{Caller, ids::derived_id, refusal};
 use chasqui_bus::{
     log::{Append, AppendError},
     subject,
@@ -18,7 +18,6 @@ use chasqui_events::{
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::OpenDirect};
 use chasqui_runtime::clock::random_bytes;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     authorship::Authorship,
@@ -109,7 +108,5 @@ async fn claim(
 
 /// The id of the creation of a claimed room, the same whoever creates it.
 fn creation_of(room: RoomId) -> CommandId {
-    let digest = Sha256::new().chain_update("direct").chain_update(room.as_uuid().as_bytes()).finalize();
-    let mut bytes = digest.iter().copied();
-    CommandId::new(room.timestamp(), std::array::from_fn(|_| bytes.next().unwrap_or_default()))
+    derived_id("direct", room.as_uuid(), room.timestamp())
 }

@@ -1,16 +1,13 @@
 //! `read`: the caller has read everything of a room up to a place.
 
 use axum::extract::State;
-use chasqui_auth::Caller;
+use chasqui_auth::{Caller, ids::new_id};
 use chasqui_events::receipts::Mark;
 use chasqui_http::{Json, Refusal};
 use chasqui_protocol::{Accepted, Problem, command::Read};
 
 use super::receipts;
-use crate::{
-    serve::new_id,
-    service::{CommandApi, Inner},
-};
+use crate::service::{CommandApi, Inner};
 
 /// Say that one has read a room up to a place
 ///
