@@ -1,6 +1,6 @@
 //! Erasing a user for good.
 //!
-//! First the request is written down in the [ledger](crate::ledger), which is the promise: from then on the erasure is carried
+//! First the request is written down in the [ledger], which is the promise: from then on the erasure is carried
 //! out, whoever dies meanwhile. Then the log is told, so that the account can act no more; then the keys are destroyed,
 //! and with them everything that was sealed with them, wherever a copy of it lies; then what proves who the user is, and
 //! the sessions. At last the request is marked as done. Every step may be repeated, and a worker repeats those of requests

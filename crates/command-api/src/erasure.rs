@@ -1,6 +1,6 @@
 //! Erasing a room for good: as `auth` erases a user.
 //!
-//! First the request is written down in the [ledger](chasqui_auth::ledger); then the fact `room.erased`, so that nobody says anything
+//! First the request is written down in the [ledger]; then the fact `room.erased`, so that nobody says anything
 //! any more and readers hear of it; then the room's keys are destroyed; at last the request is marked as done. Every step may
 //! be repeated, and a worker repeats those of requests that are not done.
 
