@@ -54,6 +54,10 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ChangeEmail) 
         mailer.queue(Errand::Verify { user, address, generation })?;
         return Ok(Accepted::default());
     }
+    // An earlier change may have been cut off before this, and only the last one given up is remembered.
+    if let Some(claim) = &kept.credential.given_up_email {
+        errand::free(auth, user, claim).await?;
+    }
     let removed = |credential: &Credential| {
         let before = credential.email.clone();
         let without = before.as_ref().map(|_| credential.with_email(auth, None));
@@ -61,7 +65,6 @@ pub(crate) async fn handle(auth: &Inner, caller: &Caller, command: ChangeEmail) 
         Ok((without, (before, given_up)))
     };
     let (before, given_up) = credential::change(auth, user, removed).await?;
-    // Also where an earlier attempt was cut off before this.
     if let Some(claim) = given_up {
         errand::free(auth, user, &claim).await?;
     }

@@ -67,6 +67,10 @@ pub(crate) async fn handle(
     if !may_be(&kept.credential) {
         return Err(challenge::expired());
     }
+    // An earlier change may have been cut off before this, and only the last one given up is remembered.
+    if let Some(claim) = &kept.credential.given_up_email {
+        errand::free(auth, user, claim).await?;
+    }
     claim(auth, user, &address).await?;
     let verified = |credential: &Credential| {
         if !may_be(credential) {

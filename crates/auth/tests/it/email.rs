@@ -454,3 +454,20 @@ async fn an_address_that_was_given_up_is_freed_by_the_same_token() {
     assert_eq!(office.address_of(&ana).await, "coya@example.org");
     assert_eq!(emails.keys().await.unwrap().len(), 1, "the one before is free");
 }
+
+/// The same, and its user goes on to a third one instead of asking for the second again.
+#[tokio::test]
+async fn an_address_that_was_given_up_is_freed_by_the_next_change() {
+    let office = Office::open(16).await;
+    let ana = office.somebody("Ana").await;
+    office.verifies(&ana, "ana@example.org", 0).await;
+    let emails = Bucket::open(office.installation.bus(BusRole::Auth).await, Name::Emails);
+    let [first] = emails.keys().await.unwrap().try_into().unwrap();
+    let claim = emails.get(&first).await.unwrap().unwrap().value;
+    office.verifies(&ana, "coya@example.org", 1).await;
+    // A notice to the one before is the third mail.
+    office.sink.mail(3).await;
+    emails.put(&first, claim).await.unwrap();
+    office.verifies(&ana, "inti@example.org", 3).await;
+    assert_eq!(emails.keys().await.unwrap().len(), 1, "nobody is kept from the first one");
+}
